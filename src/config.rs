@@ -1,0 +1,107 @@
+//! The configuration: typed, checked whole, every fault reported at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::session::limits::Limits;
+use crate::session::names::NamespaceName;
+
+/// All settings of the service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[grpc]`
+    pub grpc: Grpc,
+    /// `[http]`
+    pub http: Http,
+    /// `[store]`
+    pub store: Store,
+    /// `[log]`
+    pub log: Log,
+    /// `[defaults]`: what a namespace allows that does not say otherwise.
+    pub defaults: Limits,
+    /// `[namespaces.NAME]`
+    pub namespaces: Vec<(NamespaceName, Limits)>,
+    /// `strict_namespaces`: only listed namespaces exist.
+    pub strict_namespaces: bool,
+}
+
+/// The gRPC port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grpc {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Whether to listen beyond loopback without caller authentication.
+    pub insecure: bool,
+    /// The certificate, its key, and who may sign clients' certificates.
+    pub tls: Option<Tls>,
+    /// Threads that serve connections; `None`: one per core.
+    pub threads: Option<usize>,
+    /// The largest request message.
+    pub max_message_bytes: usize,
+    /// Streams that one connection may have open at once.
+    pub max_concurrent_streams: u32,
+    /// The largest list of headers.
+    pub max_header_list_bytes: u32,
+    /// Calls in progress beyond which new ones are shed.
+    pub max_in_flight: usize,
+    /// How long a connection lives before it is asked to go; `None`: for ever.
+    pub max_connection_age: Option<Duration>,
+    /// How long an idle connection goes without a ping.
+    pub keepalive_interval: Duration,
+    /// How long calls may take to finish after the signal to stop.
+    pub drain_grace: Duration,
+    /// How often a watcher without events hears a heartbeat.
+    pub watch_heartbeat: Duration,
+}
+
+/// TLS of the gRPC port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Who signs clients' certificates, PEM. If set, a client must show one.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// The HTTP port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+/// The store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// Which store: `memory:` for now.
+    pub url: String,
+    /// Sessions that the memory store holds at most.
+    pub max_sessions: usize,
+    /// Bytes that the memory store holds at most.
+    pub max_bytes: usize,
+    /// Events that the memory store keeps for watchers, per namespace.
+    pub event_log_length: usize,
+    /// How often what is due is swept.
+    pub sweep_interval: Duration,
+}
+
+/// The log on stderr.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// Which lines: `info`, `tenure=debug`, …
+    pub filter: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}

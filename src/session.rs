@@ -1,0 +1,17 @@
+//! The heart: what a session is, and every rule about it, as functions without I/O.
+//!
+//! Reading order: [`names`] and [`time`], then [`record`] (one session, and whether it is alive),
+//! [`marks`] (what invalidations leave behind), [`state`] on top of [`wire`] (the bytes that a session
+//! remembers), [`owner_record`] (all that one owner has, and the operations on it), [`event`].
+
+pub mod event;
+pub mod limits;
+pub mod marks;
+pub mod names;
+pub mod owner_record;
+pub mod record;
+pub mod refusal;
+pub mod request;
+pub mod state;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,95 @@
+//! Giving a session a new id.
+
+use std::sync::Arc;
+
+use super::replay::Outcome;
+use super::{Moment, OwnerRecord, shown};
+use crate::session::event::{Change, Event};
+use crate::session::names::SessionId;
+use crate::session::record::Session;
+use crate::session::refusal::{EndReason, Refusal};
+use crate::session::request::{Request, Rpc};
+use crate::session::time::Time;
+
+/// A change of a session's id.
+#[derive(Clone, Debug)]
+pub struct Rotate {
+    /// The id from now on: supplied, or minted for this call.
+    pub new_id: SessionId,
+    /// When the new login happened, if there was one.
+    pub authenticated_at: Option<Time>,
+    /// What the identity provider calls the new login, if that changes; `Some(None)` forgets it.
+    pub provider_session_id: Option<Option<Arc<str>>>,
+    /// If it may be repeated.
+    pub request: Option<Request>,
+}
+
+/// What a Rotate did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// The session under its new id.
+    pub session: Session,
+    /// Whether it repeats an earlier answer.
+    pub replayed: bool,
+}
+
+impl OwnerRecord {
+    /// Moves a live session to a new id. Its ceiling stays, the old id is dead at once.
+    pub fn rotate(
+        &mut self,
+        moment: &Moment<'_>,
+        id: &SessionId,
+        rotate: &Rotate,
+        events: &mut Vec<Event>,
+    ) -> Result<Rotated, Refusal> {
+        let request = rotate.request.as_ref();
+        if let Some(Outcome::Session { id, revision, .. }) =
+            self.replayed(moment, Rpc::Rotate, request)?
+        {
+            return Ok(Rotated {
+                session: self.replayed_session(moment, id, *revision)?,
+                replayed: true,
+            });
+        }
+        self.find(id, moment)?;
+        self.check_login(rotate.authenticated_at, moment)?;
+        self.check_free(&rotate.new_id, moment)?;
+
+        self.forget(&rotate.new_id, moment, events);
+        let mut record = self.remove_live(id).ok_or(Refusal::NotFound)?;
+        self.bury(
+            id.clone(),
+            EndReason::Rotated,
+            moment.now,
+            record.meta.record_id,
+        );
+        let meta = &mut record.meta;
+        let previous_provider_session_id = meta.provider_session_id.clone();
+        meta.slide(moment.now);
+        if let Some(at) = rotate.authenticated_at {
+            meta.authenticated_at = at;
+        }
+        if let Some(provider_session_id) = &rotate.provider_session_id {
+            meta.provider_session_id.clone_from(provider_session_id);
+        }
+        let new_id = rotate.new_id.clone();
+        let revision = record.meta.revision;
+        let change = Change::Rotated {
+            previous: id.clone(),
+            previous_provider_session_id,
+        };
+        events.push(self.event(moment.now, &new_id, &record.meta, change));
+        let session = shown(&new_id, &record, Some(record.state.clone()));
+        self.insert_live(new_id.clone(), record);
+        self.remember(moment, Rpc::Rotate, request, || Outcome::Session {
+            id: new_id,
+            revision,
+            created: false,
+            increments: Box::default(),
+        });
+        Ok(Rotated {
+            session,
+            replayed: false,
+        })
+    }
+}

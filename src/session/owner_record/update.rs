@@ -1,0 +1,110 @@
+//! Changing single keys of a session.
+
+use std::sync::Arc;
+
+use super::replay::Outcome;
+use super::{Moment, OwnerRecord, shown};
+use crate::session::event::{Change, Event};
+use crate::session::names::SessionId;
+use crate::session::record::{Mcp, Session};
+use crate::session::refusal::Refusal;
+use crate::session::request::{Request, Rpc};
+use crate::session::state::Patch;
+
+/// A change of a session.
+#[derive(Clone, Debug, Default)]
+pub struct Update {
+    /// Changes of the state.
+    pub patch: Patch,
+    /// A new MCP context.
+    pub mcp: Option<Arc<Mcp>>,
+    /// New labels.
+    pub labels: Option<Arc<[Box<str>]>>,
+    /// Only at this revision.
+    pub if_revision: Option<u64>,
+    /// Whether to answer with the state.
+    pub show_state: bool,
+    /// If it may be repeated.
+    pub request: Option<Request>,
+}
+
+/// What an Update did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Updated {
+    /// The session after the change.
+    pub session: Session,
+    /// The incremented keys' values after the change.
+    pub increments: Vec<(Box<str>, i64)>,
+    /// Whether it repeats an earlier answer.
+    pub replayed: bool,
+}
+
+impl Update {
+    fn changes_nothing(&self) -> bool {
+        self.patch.is_empty() && self.mcp.is_none() && self.labels.is_none()
+    }
+}
+
+impl OwnerRecord {
+    /// Changes a live session and slides it. Never makes one.
+    pub fn update(
+        &mut self,
+        moment: &Moment<'_>,
+        id: &SessionId,
+        update: &Update,
+        events: &mut Vec<Event>,
+    ) -> Result<Updated, Refusal> {
+        let request = update.request.as_ref();
+        if let Some(Outcome::Session {
+            id,
+            revision,
+            increments,
+            ..
+        }) = self.replayed(moment, Rpc::Update, request)?
+        {
+            return Ok(Updated {
+                session: self.replayed_session(moment, id, *revision)?,
+                increments: increments.to_vec(),
+                replayed: true,
+            });
+        }
+        let record = self.find(id, moment)?;
+        let current = record.meta.revision;
+        if update.if_revision.is_some_and(|wanted| wanted != current) {
+            return Err(Refusal::RevisionMismatch { current });
+        }
+        let (state, increments) = record.state.patched(&update.patch, moment.limits)?;
+
+        let (session, meta) = self
+            .change_live(id, |record| {
+                record.meta.slide(moment.now);
+                if !update.changes_nothing() {
+                    record.meta.revision += 1;
+                    record.state = state;
+                }
+                if let Some(mcp) = &update.mcp {
+                    record.meta.mcp = Some(Arc::clone(mcp));
+                }
+                if let Some(labels) = &update.labels {
+                    record.meta.labels = Some(Arc::clone(labels));
+                }
+                let state = update.show_state.then(|| record.state.clone());
+                (shown(id, record, state), record.meta.clone())
+            })
+            .ok_or(Refusal::NotFound)?;
+        if moment.limits.watch_updates && !update.changes_nothing() {
+            events.push(self.event(moment.now, id, &meta, Change::Updated));
+        }
+        self.remember(moment, Rpc::Update, request, || Outcome::Session {
+            id: id.clone(),
+            revision: meta.revision,
+            created: false,
+            increments: increments.clone().into(),
+        });
+        Ok(Updated {
+            session,
+            increments,
+            replayed: false,
+        })
+    }
+}

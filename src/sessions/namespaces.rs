@@ -1,0 +1,66 @@
+//! Which namespaces there are, and what each allows.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::session::limits::Limits;
+use crate::session::names::NamespaceName;
+use crate::store::Namespace;
+
+/// The namespaces of the configuration, and those that were used without being listed there.
+#[derive(Debug)]
+pub struct Namespaces {
+    defaults: Limits,
+    strict: bool,
+    known: RwLock<HashMap<NamespaceName, Arc<Namespace>>>,
+}
+
+impl Namespaces {
+    /// How many namespaces that the configuration does not list are kept in mind. Beyond, each call gets
+    /// a copy of its own: slower, never wrong.
+    const UNLISTED_KEPT: usize = 10_000;
+
+    /// The namespaces of the configuration. Others take the defaults, or with `strict` do not exist.
+    pub fn new(
+        defaults: Limits,
+        listed: impl IntoIterator<Item = (NamespaceName, Limits)>,
+        strict: bool,
+    ) -> Namespaces {
+        let known = listed
+            .into_iter()
+            .map(|(name, limits)| {
+                let namespace = Namespace {
+                    name: name.clone(),
+                    limits,
+                };
+                (name, Arc::new(namespace))
+            })
+            .collect();
+        Namespaces {
+            defaults,
+            strict,
+            known: RwLock::new(known),
+        }
+    }
+
+    /// The namespace of this name, unless it has to be listed and is not.
+    pub fn find(&self, name: &NamespaceName) -> Option<Arc<Namespace>> {
+        if let Some(namespace) = self.known.read().get(name) {
+            return Some(Arc::clone(namespace));
+        }
+        if self.strict {
+            return None;
+        }
+        let namespace = Arc::new(Namespace {
+            name: name.clone(),
+            limits: self.defaults.clone(),
+        });
+        let mut known = self.known.write();
+        if known.len() < Self::UNLISTED_KEPT {
+            known.insert(name.clone(), Arc::clone(&namespace));
+        }
+        Some(namespace)
+    }
+}

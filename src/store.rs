@@ -1,0 +1,248 @@
+//! What keeps the sessions: one trait, whose comments are the contract that every backend fulfils.
+//!
+//! The rules themselves are in [`crate::session::owner_record`]. A backend runs them (memory: under a
+//! lock) or restates them (Redis: in Lua); the shared contract suite and the model test in `tests/it`
+//! hold every backend against them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::session::event::{Event, What};
+use crate::session::limits::Limits;
+use crate::session::marks::{Reach, Subject};
+use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::owner_record::{
+    Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
+};
+use crate::session::record::Session;
+use crate::session::refusal::{InvalidationReason, Refusal};
+
+pub mod memory;
+
+/// A namespace as the service knows it: its name and what it allows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: NamespaceName,
+    /// What it allows.
+    pub limits: Limits,
+}
+
+/// Whose data an operation is about.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where.
+    pub namespace: Arc<Namespace>,
+    /// Whose.
+    pub owner: Owner,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The rules refuse it. Nothing has changed.
+    #[error("refused by the rules")]
+    Refused(Refusal),
+    /// No room for more. Reading and ending still work.
+    #[error("the store is full")]
+    Full,
+    /// The store cannot be reached, or did not answer in time.
+    #[error("the store is unavailable")]
+    Unavailable {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// The store is set up so that it may lose sessions and marks on its own.
+    #[error("the store's settings are unsafe")]
+    Unsafe,
+    /// This instance's clock and the store's are too far apart.
+    #[error("the clocks of the store and of this instance are apart")]
+    ClockSkew,
+    /// The ending is in force, but would not yet survive a failover. Repeating it is right.
+    #[error("the ending is not durable yet")]
+    NotDurable,
+    /// The log does not reach back to the cursor.
+    #[error("the event log does not reach back to this cursor")]
+    CursorExpired,
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> StoreError {
+        StoreError::Refused(refusal)
+    }
+}
+
+/// What every operation of a store answers.
+pub type Answer<T> = Result<T, StoreError>;
+
+/// What to invalidate.
+#[derive(Clone, Debug)]
+pub struct Revocation {
+    /// Which sessions.
+    pub selector: Selector,
+    /// Only logins up to then; `None`: everything made up to the moment of the call.
+    pub authenticated_until: Option<crate::session::time::Time>,
+    /// A session to leave alone.
+    pub except: Option<SessionId>,
+    /// Why.
+    pub reason: InvalidationReason,
+    /// Only count.
+    pub dry_run: bool,
+}
+
+/// Which sessions an invalidation is about.
+#[derive(Clone, Debug)]
+pub enum Selector {
+    /// All bearers of an id, and of what it was rotated into.
+    Id(SessionId),
+    /// Everything of one owner.
+    Owner(Owner),
+    /// Everything from one login.
+    ProviderSession {
+        /// The identity provider.
+        issuer: Box<str>,
+        /// Its id of the login.
+        provider_session_id: Box<str>,
+    },
+    /// Everything of a tenant, an issuer, a user over all tenants, or everything.
+    Wide(Subject),
+}
+
+/// How many sessions an invalidation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// Exactly so many ended (or with a dry run would end).
+    Exactly(usize),
+    /// A wide one is in force; they are counted as they end.
+    InForce,
+    /// A dry run of a wide one: roughly so many.
+    Roughly(usize),
+}
+
+/// Where a watcher is in the log of a namespace. Opaque: only the store that made it can read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// One event of the log.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// Unique within the namespace; the same when the event is delivered again.
+    pub event_id: String,
+    /// What happened.
+    pub event: Arc<Event>,
+    /// Where to resume behind it.
+    pub cursor: Cursor,
+}
+
+/// The log of a namespace, from some place on.
+pub struct Watch {
+    /// Where it starts.
+    pub start: Cursor,
+    /// The events, as they come. Ends with [`StoreError::CursorExpired`] when the reader fell behind the
+    /// end of the log.
+    pub events: BoxStream<'static, Answer<Logged>>,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// So many sessions were ended.
+    pub ended: usize,
+    /// Whether more is due already.
+    pub more: bool,
+    /// How late the oldest of what was due was settled.
+    pub lag: Duration,
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Sessions that have not been ended yet.
+    pub sessions: usize,
+    /// Bytes, where the store knows.
+    pub bytes: Option<usize>,
+}
+
+/// Keeps sessions. Every method is one atomic step of the store.
+///
+/// For all of them:
+/// - an operation that fails has changed nothing;
+/// - liveness is decided by the deadlines and the marks at the moment of the call, never by whether a
+///   sweep has passed;
+/// - dropping the future leaves nothing half done: the step happens wholly or not at all;
+/// - what an operation did is in the log of the namespace, in the order in which it happened to its
+///   owner, before the operation answers.
+///
+/// There are no default implementations: a backend that forgets a method does not compile.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// What kind of store it is, for the line that `serve` prints and for metrics.
+    fn kind(&self) -> &'static str;
+
+    /// Makes a session, or finds the live one of its conversation, by [`OwnerRecord::create`].
+    ///
+    /// [`OwnerRecord::create`]: crate::session::owner_record::OwnerRecord::create
+    async fn create(&self, place: &Place, create: Create) -> Answer<Created>;
+
+    /// Reads a session and, unless it peeks, slides it: one step.
+    async fn read(&self, place: &Place, id: &SessionId, read: Read) -> Answer<Session>;
+
+    /// Changes single keys and slides. Never makes a session.
+    async fn update(&self, place: &Place, id: &SessionId, update: Update) -> Answer<Updated>;
+
+    /// Moves a session to a new id; the old one is dead in the same step.
+    async fn rotate(&self, place: &Place, id: &SessionId, rotate: Rotate) -> Answer<Rotated>;
+
+    /// The owner's own end. Answers whether there was a live session; no error if there was none.
+    async fn end(&self, place: &Place, id: &SessionId) -> Answer<bool>;
+
+    /// Ends all that a revocation covers. Once it has answered, no call serves a covered session again,
+    /// on any instance.
+    async fn revoke(&self, namespace: &Arc<Namespace>, revocation: Revocation) -> Answer<Revoked>;
+
+    /// The owner's live sessions, newest first, and whether more follow. Never slides.
+    async fn list(&self, place: &Place, page: Page) -> Answer<(Vec<Session>, bool)>;
+
+    /// Claims a key: true exactly once until its TTL has passed.
+    async fn claim_once(&self, place: &Place, claim: Claim) -> Answer<Claimed>;
+
+    /// Who bears an id, over all owners of the namespace, alive or lately ended. For telling a violation
+    /// from a miss, after the answer has gone out.
+    async fn bearers(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Owner>>;
+
+    /// The log of a namespace behind a cursor, or from now on.
+    async fn watch(&self, namespace: &Arc<Namespace>, after: Option<Cursor>) -> Answer<Watch>;
+
+    /// Ends what is dead and gives space back, for at most about `budget` owners. Its cost follows what is
+    /// due, not what is kept.
+    async fn sweep(&self, budget: usize) -> Answer<Swept>;
+
+    /// Whether the store can do its work now.
+    async fn ping(&self) -> Answer<()>;
+
+    /// How much it holds.
+    async fn held(&self) -> Answer<Held>;
+}
+
+impl Revocation {
+    /// What it reaches when it is carried out at `now`.
+    pub fn reach(&self, now: crate::session::time::Time) -> Reach {
+        match self.authenticated_until {
+            Some(until) => Reach::Authenticated(until.min(now)),
+            None => Reach::Made(now),
+        }
+    }
+}
+
+impl Event {
+    /// Whether the event is about this owner, alone or among others.
+    pub fn concerns(&self, owner: &Owner) -> bool {
+        match &self.what {
+            What::Session { owner: whose, .. } => whose == owner,
+            What::Revoked { subject, .. } => subject.includes(owner),
+        }
+    }
+}
