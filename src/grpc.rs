@@ -5,15 +5,21 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use self::v1::session_service_server::SessionServiceServer;
 use crate::config;
 use crate::sessions::Sessions;
 
+mod convert;
+mod edge;
 pub mod raw;
+mod session;
+mod status;
+mod watch;
 
 /// The generated messages and services of `tenure.v1`.
 #[expect(
-    missing_docs,
     clippy::pedantic,
+    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated; the protos carry the comments"
 )]
@@ -25,7 +31,20 @@ pub mod v1 {
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// All services on the port but health and reflection. `stopping` ends the streams.
-pub fn routes(sessions: &Arc<Sessions>, config: &config::Grpc, stopping: &CancellationToken) -> Routes {
-    let _ = (sessions, config, stopping);
-    Routes::default()
+pub fn routes(
+    sessions: &Arc<Sessions>,
+    config: &config::Grpc,
+    stopping: &CancellationToken,
+) -> Routes {
+    let session = session::Service::new(
+        Arc::clone(sessions),
+        config.watch_heartbeat,
+        stopping.clone(),
+    );
+    let session = SessionServiceServer::new(session)
+        .max_decoding_message_size(config.max_message_bytes)
+        // An answer is as large as what is stored; a page of sessions may be larger than a request.
+        .max_encoding_message_size(usize::MAX);
+    let router = Routes::new(session).prepare().into_axum_router();
+    Routes::from(router.layer(edge::EdgeLayer::new(config)))
 }

@@ -5,6 +5,7 @@
 //! remembers), [`owner_record`] (all that one owner has, and the operations on it), [`event`].
 
 pub mod event;
+pub mod fields;
 pub mod limits;
 pub mod marks;
 pub mod names;

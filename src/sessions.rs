@@ -1,9 +1,12 @@
 //! The use cases: one function per operation, whatever carried it here.
 //!
-//! Each authorises the call, lets the store do its one step, and tells the rest of the house what
-//! happened.
+//! Each lets the caller in ([`Sessions::enter`]), has the store do its one step, and tells the rest of the
+//! house what happened.
 
 use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use tokio::sync::Semaphore;
 
 use crate::session::names::{NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
@@ -11,10 +14,12 @@ use crate::session::owner_record::{
 };
 use crate::session::record::Session;
 use crate::session::refusal::Refusal;
+use crate::session::request::Fingerprint;
 use crate::store::{
     Answer, Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
 
+pub mod mint;
 pub mod namespaces;
 
 pub use namespaces::Namespaces;
@@ -28,6 +33,14 @@ pub enum Error {
     NamespaceUnknown,
     /// Credentials were given, but there is no key to encrypt them with.
     EncryptionNotConfigured,
+    /// More calls are in progress than the service admits.
+    Overloaded,
+    /// The service is going down.
+    ShuttingDown,
+    /// The caller's deadline has passed.
+    DeadlineExceeded,
+    /// A fault of the service itself.
+    Internal,
 }
 
 impl From<StoreError> for Error {
@@ -46,12 +59,20 @@ impl From<Refusal> for Error {
 pub struct Sessions {
     store: Arc<dyn Store>,
     namespaces: Namespaces,
+    fingerprint_key: hmac::Key,
+    /// Looking for violations costs the store; only so many at once, and none is owed.
+    violation_checks: Arc<Semaphore>,
 }
 
 impl Sessions {
     /// The use cases over a store.
     pub fn new(store: Arc<dyn Store>, namespaces: Namespaces) -> Sessions {
-        Sessions { store, namespaces }
+        Sessions {
+            store,
+            namespaces,
+            fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &mint::random::<32>()),
+            violation_checks: Arc::new(Semaphore::new(4)),
+        }
     }
 
     /// The store underneath.
@@ -59,13 +80,21 @@ impl Sessions {
         &self.store
     }
 
-    /// A namespace, if it may be used.
-    pub fn namespace(&self, name: &NamespaceName) -> Result<Arc<Namespace>, Error> {
-        self.namespaces.find(name).ok_or(Error::NamespaceUnknown)
+    /// Starts the hash by which a repeated request is recognised.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::keyed(&self.fingerprint_key)
     }
 
-    /// A place: an owner in a namespace that allows such owners.
-    pub fn place(&self, namespace: Arc<Namespace>, owner: Owner) -> Result<Place, Error> {
+    /// Lets a call into a namespace.
+    pub fn enter(&self, namespace: &str) -> Result<Arc<Namespace>, Error> {
+        let name =
+            NamespaceName::new(namespace).map_err(|bad| Refusal::invalid("namespace", bad.0))?;
+        self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
+    }
+
+    /// Lets a call into a namespace on an owner's behalf.
+    pub fn enter_for(&self, namespace: &str, owner: Owner) -> Result<Place, Error> {
+        let namespace = self.enter(namespace)?;
         if owner.is_anonymous() && !namespace.limits.allow_anonymous {
             return Err(Refusal::invalid(
                 "owner.user",
@@ -74,5 +103,125 @@ impl Sessions {
             .into());
         }
         Ok(Place { namespace, owner })
+    }
+
+    /// Makes a session, or finds the live one of its conversation.
+    pub async fn create(&self, place: &Place, create: Create) -> Result<Created, Error> {
+        Ok(self.store.create(place, create).await?)
+    }
+
+    /// Reads a session and, unless it peeks, slides it.
+    pub async fn read(&self, place: &Place, id: &SessionId, read: Read) -> Result<Session, Error> {
+        self.told(place, id, self.store.read(place, id, read).await)
+    }
+
+    /// Changes single keys of a session.
+    pub async fn update(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        update: Update,
+    ) -> Result<Updated, Error> {
+        self.told(place, id, self.store.update(place, id, update).await)
+    }
+
+    /// Gives a session a new id.
+    pub async fn rotate(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        rotate: Rotate,
+    ) -> Result<Rotated, Error> {
+        if place.owner.is_anonymous() && rotate.new_id.place() != id.place() {
+            return Err(Refusal::invalid(
+                "new_session_id",
+                "must begin with the same 16 characters as the old id when the owner has no user",
+            )
+            .into());
+        }
+        self.told(place, id, self.store.rotate(place, id, rotate).await)
+    }
+
+    /// Ends a session on its owner's behalf.
+    pub async fn end(&self, place: &Place, id: &SessionId) -> Result<bool, Error> {
+        let ended = self.store.end(place, id).await?;
+        if !ended {
+            self.look_for_violation(place, id);
+        }
+        Ok(ended)
+    }
+
+    /// Ends all that a revocation covers.
+    pub async fn revoke(
+        &self,
+        namespace: &Arc<Namespace>,
+        revocation: Revocation,
+    ) -> Result<Revoked, Error> {
+        if let Selector::Owner(owner) = &revocation.selector
+            && owner.is_anonymous()
+        {
+            return Err(Refusal::invalid(
+                "selector.owner.user",
+                "must not be empty: anonymous owners cannot be told apart",
+            )
+            .into());
+        }
+        Ok(self.store.revoke(namespace, revocation).await?)
+    }
+
+    /// An owner's live sessions, newest first, and whether more follow.
+    pub async fn list(&self, place: &Place, page: Page) -> Result<(Vec<Session>, bool), Error> {
+        if place.owner.is_anonymous() {
+            return Err(Refusal::invalid(
+                "owner.user",
+                "must not be empty: anonymous sessions cannot be listed",
+            )
+            .into());
+        }
+        Ok(self.store.list(place, page).await?)
+    }
+
+    /// Claims a key.
+    pub async fn claim_once(&self, place: &Place, claim: Claim) -> Result<Claimed, Error> {
+        Ok(self.store.claim_once(place, claim).await?)
+    }
+
+    /// The lifecycle events of a namespace.
+    pub async fn watch(
+        &self,
+        namespace: &Arc<Namespace>,
+        after: Option<Cursor>,
+    ) -> Result<Watch, Error> {
+        Ok(self.store.watch(namespace, after).await?)
+    }
+
+    /// Passes an answer about one session on. Where there is none for this owner, the reason is looked for
+    /// on the inside, after the answer: it must not take longer for a session that somebody else has.
+    fn told<T>(&self, place: &Place, id: &SessionId, answer: Answer<T>) -> Result<T, Error> {
+        if matches!(answer, Err(StoreError::Refused(Refusal::NotFound))) {
+            self.look_for_violation(place, id);
+        }
+        Ok(answer?)
+    }
+
+    fn look_for_violation(&self, place: &Place, id: &SessionId) {
+        let Ok(permit) = Arc::clone(&self.violation_checks).try_acquire_owned() else {
+            return;
+        };
+        let store = Arc::clone(&self.store);
+        let (place, id) = (place.clone(), id.clone());
+        tokio::spawn(async move {
+            let bearers = store.bearers(&place.namespace, &id).await;
+            let foreign = bearers.is_ok_and(|owners| {
+                !owners.is_empty() && owners.iter().all(|owner| *owner != place.owner)
+            });
+            if foreign {
+                tracing::warn!(
+                    namespace = place.namespace.name.as_str(),
+                    "ownership violation: a session id was used by someone who does not own it"
+                );
+            }
+            drop(permit);
+        });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, Bytes};
 use prost::encoding::{self, DecodeContext, WireType};
 use prost::{DecodeError, Message};
 
@@ -58,18 +58,15 @@ impl Message for Raw {
             return encoding::skip_field(wire_type, tag, buf, ctx);
         }
         // The whole field is kept with its frame, so that what follows can be merged by appending.
-        encoding::check_wire_type(WireType::LengthDelimited, wire_type)?;
-        let len = usize::try_from(encoding::decode_varint(buf)?).unwrap_or(usize::MAX);
-        if len > buf.remaining() {
-            return Err(DecodeError::new("buffer underflow"));
-        }
+        let mut element = Bytes::new();
+        encoding::bytes::merge(wire_type, &mut element, buf, ctx)?;
         let mut bytes = match std::mem::take(self) {
             Raw::Came(bytes) => bytes,
             Raw::Kept(bytes) => bytes.to_vec(),
         };
         encoding::encode_key(1, WireType::LengthDelimited, &mut bytes);
-        encoding::encode_varint(len as u64, &mut bytes);
-        bytes.put(buf.take(len));
+        encoding::encode_varint(element.len() as u64, &mut bytes);
+        bytes.put(element);
         *self = Raw::Came(bytes);
         Ok(())
     }

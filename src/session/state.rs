@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::limits::{LimitName, Limits};
 use super::refusal::Refusal;
+use super::request::Fingerprint;
 use super::wire::{self, Fault, Kind};
 
 /// The integers that every client can hold lie within plus or minus this.
@@ -68,6 +69,16 @@ impl State {
             .into_iter()
             .filter_map(|entry| wire::entry_parts(entry).ok())
             .collect()
+    }
+
+    /// Adds the state to the hash of a request, whatever order its keys came in.
+    pub fn add_to(&self, fingerprint: &mut Fingerprint) {
+        let mut entries = self.entries();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        fingerprint.number(entries.len() as i64);
+        for (key, value) in entries {
+            fingerprint.part(key.as_bytes()).part(&plain(value));
+        }
     }
 
     /// Only the named keys; those that are not there are left out.
@@ -227,6 +238,17 @@ impl Tail {
     pub fn as_wire(&self) -> &[u8] {
         &self.elements
     }
+
+    /// Adds the values to the hash of a request.
+    pub fn add_to(&self, fingerprint: &mut Fingerprint) {
+        let elements = wire::list_elements(&self.elements).unwrap_or_default();
+        fingerprint
+            .number(self.max_length.map_or(-1, |length| length as i64))
+            .number(elements.len() as i64);
+        for element in elements {
+            fingerprint.part(&plain(element));
+        }
+    }
 }
 
 impl Patch {
@@ -237,8 +259,14 @@ impl Patch {
         let fields = [
             ("set", set.iter().map(|(key, _)| *key).collect::<Vec<_>>()),
             ("remove", self.remove.iter().map(|key| &**key).collect()),
-            ("increment", self.increment.iter().map(|(key, _)| &**key).collect()),
-            ("append", self.append.iter().map(|(key, _)| &**key).collect()),
+            (
+                "increment",
+                self.increment.iter().map(|(key, _)| &**key).collect(),
+            ),
+            (
+                "append",
+                self.append.iter().map(|(key, _)| &**key).collect(),
+            ),
         ];
         for (field, keys) in &fields {
             for key in keys {
@@ -262,6 +290,14 @@ impl Patch {
             && self.increment.is_empty()
             && self.append.is_empty()
     }
+}
+
+/// A value in the one form that equal values share.
+fn plain(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    // A sound value can always be written anew.
+    let _ = wire::put_plain_value(&mut out, value);
+    out
 }
 
 fn check_key(field: &'static str, key: &str, limits: &Limits) -> Result<(), Refusal> {
@@ -305,7 +341,10 @@ fn incremented(value: Option<&[u8]>, by: i64) -> Result<i64, Refusal> {
 fn exact_integer(number: f64) -> Option<i64> {
     #[expect(clippy::cast_precision_loss, reason = "the bound is exact")]
     let within = number.abs() <= LARGEST_INTEGER as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within the bound")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole and within the bound"
+    )]
     (within && number.fract() == 0.0).then_some(number as i64)
 }
 

@@ -75,10 +75,7 @@ impl<'a> Fields<'a> {
                 Field::Fixed64(*eight)
             }
             FIXED32 => {
-                let (_, rest) = self
-                    .rest
-                    .split_first_chunk::<4>()
-                    .ok_or(Fault::Malformed)?;
+                let (_, rest) = self.rest.split_first_chunk::<4>().ok_or(Fault::Malformed)?;
                 self.rest = rest;
                 Field::Fixed32
             }
@@ -199,11 +196,7 @@ fn split_entry(entry: &[u8]) -> Result<(&str, &[u8], Form), Fault> {
     if key.is_none() {
         form = Form::Unusual;
     }
-    Ok((
-        key.unwrap_or_default(),
-        value.ok_or(Fault::NoKind)?,
-        form,
-    ))
+    Ok((key.unwrap_or_default(), value.ok_or(Fault::NoKind)?, form))
 }
 
 fn check_value(value: &[u8], left: usize, depth: usize) -> Result<Form, Fault> {
@@ -299,8 +292,9 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Writes a sound value anew: the last kind, the last of equal keys, nothing unknown.
-fn put_plain_value(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
+/// Writes a sound value anew: the last kind, the last of equal keys, keys in order, nothing unknown. Equal
+/// values become equal bytes.
+pub fn put_plain_value(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
     let mut last = None;
     let mut fields = Fields::of(value);
     while let Some((number, field)) = fields.next()? {
@@ -318,7 +312,9 @@ fn put_plain_value(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
         (BOOL, Field::Varint(flag)) => out.extend_from_slice(&[0x20, u8::from(flag != 0)]),
         (STRUCT, Field::Delimited(entries)) => {
             let mut inner = Vec::new();
-            for (key, value) in last_of_each(entries)? {
+            let mut entries = last_of_each(entries)?;
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            for (key, value) in entries {
                 let mut plain = Vec::new();
                 put_plain_value(&mut plain, value)?;
                 put_entry(&mut inner, key.as_bytes(), &plain);

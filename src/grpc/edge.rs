@@ -1,0 +1,138 @@
+//! What every call passes on its way in and out: a correlation id, admission, the deadline, a net under
+//! panics, and error details on what the transport itself refuses.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use futures::FutureExt as _;
+use http::{HeaderMap, Request, Response};
+use tonic::Status;
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use super::status;
+use crate::config;
+use crate::sessions::Error;
+
+mod admission;
+mod correlation;
+mod deadline;
+
+use admission::Admission;
+use correlation::CorrelationId;
+
+/// Puts the edge around the services.
+#[derive(Clone)]
+pub(super) struct EdgeLayer {
+    admission: Arc<Admission>,
+    max_message_bytes: usize,
+}
+
+impl EdgeLayer {
+    pub(super) fn new(config: &config::Grpc) -> EdgeLayer {
+        EdgeLayer {
+            admission: Arc::new(Admission::new(config.max_in_flight)),
+            max_message_bytes: config.max_message_bytes,
+        }
+    }
+}
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge {
+            inner,
+            edge: self.clone(),
+        }
+    }
+}
+
+/// The services with the edge around them.
+#[derive(Clone)]
+pub(super) struct Edge<S> {
+    inner: S,
+    edge: EdgeLayer,
+}
+
+impl<S> Service<Request<Body>> for Edge<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut inner = self.inner.clone();
+        let edge = self.edge.clone();
+        let correlation = CorrelationId::of(request.headers());
+        let span = tracing::info_span!("call", correlation_id = correlation.as_str());
+        let answer = async move {
+            let path = request.uri().path().to_owned();
+            let deadline = deadline::of(request.headers());
+            let compressed = is_compressed(request.headers());
+            let answer = match edge.admission.admit(&path) {
+                Err(error) => refused(error),
+                Ok(_admitted) => {
+                    // A panic costs its call, not the process. Nothing of the call is looked at again.
+                    let work = AssertUnwindSafe(inner.call(request)).catch_unwind();
+                    match deadline::within(deadline, work).await {
+                        None => refused(Error::DeadlineExceeded),
+                        Some(Ok(Ok(answer))) => answer,
+                        Some(Err(_panic)) => refused(Error::Internal),
+                    }
+                }
+            };
+            let answer = edge.explain(answer, compressed);
+            Ok(correlation.attach(answer))
+        };
+        Box::pin(answer.instrument(span))
+    }
+}
+
+impl EdgeLayer {
+    /// Gives what the transport refused by itself the details that every error carries.
+    fn explain(&self, answer: Response<Body>, compressed: bool) -> Response<Body> {
+        let headers = answer.headers();
+        let Some(code) = headers.get(Status::GRPC_STATUS) else {
+            return answer;
+        };
+        if code == "0" || headers.contains_key("grpc-status-details-bin") {
+            return answer;
+        }
+        match tonic::Code::from_bytes(code.as_bytes()) {
+            tonic::Code::Internal => status::malformed().into_http(),
+            tonic::Code::OutOfRange | tonic::Code::ResourceExhausted => {
+                status::too_large(self.max_message_bytes).into_http()
+            }
+            tonic::Code::Unimplemented if compressed => {
+                status::compression_unsupported().into_http()
+            }
+            tonic::Code::Unimplemented => status::method_unknown().into_http(),
+            _ => answer,
+        }
+    }
+}
+
+fn refused(error: Error) -> Response<Body> {
+    Status::from(error).into_http()
+}
+
+fn is_compressed(headers: &HeaderMap) -> bool {
+    headers
+        .get("grpc-encoding")
+        .is_some_and(|encoding| encoding != "identity")
+}

@@ -1,0 +1,65 @@
+//! Admission: more calls than the service can hold are turned away at once, but never an ending.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::sessions::Error;
+
+/// The calls in progress.
+pub(super) struct Admission {
+    places: Arc<Semaphore>,
+}
+
+/// A call that was let in; dropping it makes room.
+pub(super) enum Admitted {
+    /// It takes one of the places.
+    InPlace { _permit: OwnedSemaphorePermit },
+    /// It has a lane of its own.
+    OwnLane,
+}
+
+impl Admission {
+    pub(super) fn new(max_in_flight: usize) -> Admission {
+        Admission {
+            places: Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    pub(super) fn admit(&self, path: &str) -> Result<Admitted, Error> {
+        if is_ending(path) {
+            return Ok(Admitted::OwnLane);
+        }
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(permit) => Ok(Admitted::InPlace { _permit: permit }),
+            Err(_full) => Err(Error::Overloaded),
+        }
+    }
+}
+
+/// Calls that take access away are served however busy the service is.
+fn is_ending(path: &str) -> bool {
+    matches!(
+        path.rsplit('/').next(),
+        Some("InvalidateSessions" | "DeleteSession")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_house_turns_calls_away_but_never_an_ending() {
+        let admission = Admission::new(1);
+        let first = admission.admit("/tenure.v1.SessionService/GetSession");
+        assert!(first.is_ok());
+        let second = admission.admit("/tenure.v1.SessionService/GetSession");
+        assert!(matches!(second, Err(Error::Overloaded)));
+        let ending = admission.admit("/tenure.v1.SessionService/InvalidateSessions");
+        assert!(ending.is_ok());
+        drop(first);
+        let third = admission.admit("/tenure.v1.SessionService/GetSession");
+        assert!(third.is_ok());
+    }
+}

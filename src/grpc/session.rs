@@ -1,0 +1,210 @@
+//! `SessionService`: each RPC is a message that becomes an operation, and an answer that becomes a message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::convert::{answer, request};
+use super::v1;
+use super::v1::session_service_server::SessionService;
+use super::watch::{self, EventStream, Filter};
+use crate::session::fields;
+use crate::session::names::SessionId;
+use crate::session::owner_record::{PageStart, Read, Shown};
+use crate::sessions::{Error, Sessions};
+use crate::store::{Cursor, Place};
+
+/// The service over the use cases.
+pub(super) struct Service {
+    sessions: Arc<Sessions>,
+    heartbeat: Duration,
+    stopping: CancellationToken,
+}
+
+impl Service {
+    /// The service; `stopping` ends its streams.
+    pub(super) fn new(
+        sessions: Arc<Sessions>,
+        heartbeat: Duration,
+        stopping: CancellationToken,
+    ) -> Service {
+        Service {
+            sessions,
+            heartbeat,
+            stopping,
+        }
+    }
+
+    fn enter(&self, namespace: &str, owner: Option<v1::Owner>) -> Result<Place, Error> {
+        let owner = request::owner(owner)?;
+        self.sessions.enter_for(namespace, owner)
+    }
+
+    fn enter_with_id(
+        &self,
+        namespace: &str,
+        owner: Option<v1::Owner>,
+        session_id: &str,
+    ) -> Result<(Place, SessionId), Error> {
+        let place = self.enter(namespace, owner)?;
+        let id = fields::known_id("session_id", session_id)?;
+        Ok((place, id))
+    }
+}
+
+#[tonic::async_trait]
+impl SessionService for Service {
+    async fn create_session(
+        &self,
+        request: Request<v1::CreateSessionRequest>,
+    ) -> Result<Response<v1::CreateSessionResponse>, Status> {
+        let mut request = request.into_inner();
+        let place = self.enter(&request.namespace, request.owner.take())?;
+        let create = request::create(&self.sessions, &place, request)?;
+        let created = self.sessions.create(&place, create).await?;
+        Ok(Response::new(answer::created(&place, created)))
+    }
+
+    async fn get_session(
+        &self,
+        request: Request<v1::GetSessionRequest>,
+    ) -> Result<Response<v1::GetSessionResponse>, Status> {
+        let request = request.into_inner();
+        let (place, id) =
+            self.enter_with_id(&request.namespace, request.owner, &request.session_id)?;
+        let read = request::read(request.peek, request.state_keys);
+        let session = self.sessions.read(&place, &id, read).await?;
+        Ok(Response::new(v1::GetSessionResponse {
+            session: Some(answer::session(&place, session)),
+        }))
+    }
+
+    async fn update_session(
+        &self,
+        request: Request<v1::UpdateSessionRequest>,
+    ) -> Result<Response<v1::UpdateSessionResponse>, Status> {
+        let mut request = request.into_inner();
+        let (place, id) = self.enter_with_id(
+            &request.namespace,
+            request.owner.take(),
+            &request.session_id,
+        )?;
+        let update = request::update(&self.sessions, &place, &id, request)?;
+        let updated = self.sessions.update(&place, &id, update).await?;
+        Ok(Response::new(answer::updated(&place, updated)))
+    }
+
+    async fn touch_session(
+        &self,
+        request: Request<v1::TouchSessionRequest>,
+    ) -> Result<Response<v1::TouchSessionResponse>, Status> {
+        let request = request.into_inner();
+        let (place, id) =
+            self.enter_with_id(&request.namespace, request.owner, &request.session_id)?;
+        let touch = Read {
+            slide: true,
+            show: Shown::Nothing,
+        };
+        let session = self.sessions.read(&place, &id, touch).await?;
+        Ok(Response::new(v1::TouchSessionResponse {
+            session: Some(answer::session(&place, session)),
+        }))
+    }
+
+    async fn rotate_session(
+        &self,
+        request: Request<v1::RotateSessionRequest>,
+    ) -> Result<Response<v1::RotateSessionResponse>, Status> {
+        let mut request = request.into_inner();
+        let (place, id) = self.enter_with_id(
+            &request.namespace,
+            request.owner.take(),
+            &request.session_id,
+        )?;
+        let rotate = request::rotate(&self.sessions, &place, &id, &request)?;
+        let rotated = self.sessions.rotate(&place, &id, rotate).await?;
+        Ok(Response::new(answer::rotated(&place, rotated)))
+    }
+
+    async fn delete_session(
+        &self,
+        request: Request<v1::DeleteSessionRequest>,
+    ) -> Result<Response<v1::DeleteSessionResponse>, Status> {
+        let request = request.into_inner();
+        let (place, id) =
+            self.enter_with_id(&request.namespace, request.owner, &request.session_id)?;
+        let deleted = self.sessions.end(&place, &id).await?;
+        Ok(Response::new(v1::DeleteSessionResponse { deleted }))
+    }
+
+    async fn invalidate_sessions(
+        &self,
+        request: Request<v1::InvalidateSessionsRequest>,
+    ) -> Result<Response<v1::InvalidateSessionsResponse>, Status> {
+        let request = request.into_inner();
+        let namespace = self.sessions.enter(&request.namespace)?;
+        let revocation = request::revocation(request)?;
+        let revoked = self.sessions.revoke(&namespace, revocation).await?;
+        Ok(Response::new(answer::revoked(revoked)))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<v1::ListSessionsRequest>,
+    ) -> Result<Response<v1::ListSessionsResponse>, Status> {
+        let mut request = request.into_inner();
+        let place = self.enter(&request.namespace, request.owner.take())?;
+        let page = request::page(&request)?;
+        let (sessions, more) = self.sessions.list(&place, page).await?;
+        let next_page_token = match sessions.last() {
+            Some(last) if more => request::page_token(&PageStart {
+                created_at: last.meta.created_at,
+                id: last.id.clone(),
+            }),
+            _ => String::new(),
+        };
+        Ok(Response::new(v1::ListSessionsResponse {
+            sessions: sessions
+                .into_iter()
+                .map(|session| answer::session(&place, session))
+                .collect(),
+            next_page_token,
+        }))
+    }
+
+    type WatchSessionsStream = EventStream;
+
+    async fn watch_sessions(
+        &self,
+        request: Request<v1::WatchSessionsRequest>,
+    ) -> Result<Response<EventStream>, Status> {
+        let request = request.into_inner();
+        let namespace = self.sessions.enter(&request.namespace)?;
+        let filter = Filter::new(request.owner, &request.kinds).map_err(Error::from)?;
+        let after = (!request.cursor.is_empty()).then_some(Cursor(request.cursor));
+        let log = self.sessions.watch(&namespace, after).await?;
+        Ok(Response::new(watch::stream(
+            namespace,
+            log,
+            filter,
+            self.heartbeat,
+            self.stopping.clone(),
+        )))
+    }
+
+    async fn claim_once(
+        &self,
+        request: Request<v1::ClaimOnceRequest>,
+    ) -> Result<Response<v1::ClaimOnceResponse>, Status> {
+        let mut request = request.into_inner();
+        let place = self.enter(&request.namespace, request.owner.take())?;
+        let claim = request::claim(&self.sessions, &request)?;
+        let claimed = self.sessions.claim_once(&place, claim).await?;
+        Ok(Response::new(v1::ClaimOnceResponse {
+            claimed: claimed.claimed,
+            replayed: claimed.replayed,
+        }))
+    }
+}

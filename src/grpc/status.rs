@@ -1,0 +1,385 @@
+//! How an error becomes a status: here and nowhere else.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::session::limits::{LimitExceeded, LimitName};
+use crate::session::refusal::{EndReason, InvalidationReason, Refusal};
+use crate::sessions::Error;
+use crate::store::StoreError;
+
+/// The domain of every `ErrorInfo`.
+const DOMAIN: &str = "tenure";
+
+/// When it is worth trying again while the service is busy or going down.
+const RETRY_SOON: Duration = Duration::from_millis(200);
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Status {
+        match error {
+            Error::Store(error) => of_store(error),
+            Error::NamespaceUnknown => Told::new(
+                Code::InvalidArgument,
+                "NAMESPACE_UNKNOWN",
+                "the namespace is not in this service's configuration",
+            )
+            .field("namespace", "is not in this service's configuration")
+            .into(),
+            Error::EncryptionNotConfigured => Told::new(
+                Code::FailedPrecondition,
+                "ENCRYPTION_NOT_CONFIGURED",
+                "this service has no key to encrypt credentials with",
+            )
+            .into(),
+            Error::Overloaded => Told::new(
+                Code::ResourceExhausted,
+                "OVERLOADED",
+                "too many calls are in progress; try again shortly",
+            )
+            .retry(RETRY_SOON)
+            .into(),
+            Error::ShuttingDown => Told::new(
+                Code::Unavailable,
+                "SHUTTING_DOWN",
+                "this instance is going down; another one will serve you",
+            )
+            .retry(RETRY_SOON)
+            .into(),
+            Error::DeadlineExceeded => Told::new(
+                Code::DeadlineExceeded,
+                "DEADLINE_EXCEEDED",
+                "the deadline passed; the call was applied wholly or not at all: repeat it with the \
+                 same request_id",
+            )
+            .into(),
+            Error::Internal => internal(),
+        }
+    }
+}
+
+/// A fault of the service itself. The log says which; the caller is not told.
+pub(super) fn internal() -> Status {
+    Told::new(
+        Code::Internal,
+        "INTERNAL",
+        "the service failed; its log has the details under this call's correlation id",
+    )
+    .into()
+}
+
+/// A request that could not even be decoded.
+pub(super) fn malformed() -> Status {
+    Told::new(
+        Code::InvalidArgument,
+        "INVALID_FIELD",
+        "the request is not a well-formed message",
+    )
+    .field("", "the request is not a well-formed message")
+    .into()
+}
+
+/// A request beyond the largest message.
+pub(super) fn too_large(maximum: usize) -> Status {
+    Told::new(
+        Code::ResourceExhausted,
+        "MESSAGE_TOO_LARGE",
+        format!("the request is larger than the {maximum} bytes that this service takes"),
+    )
+    .with("limit", "max_message_bytes")
+    .with("maximum", maximum.to_string())
+    .into()
+}
+
+/// A request in a compression that the service does not speak.
+pub(super) fn compression_unsupported() -> Status {
+    Told::new(
+        Code::Unimplemented,
+        "COMPRESSION_UNSUPPORTED",
+        "the request is compressed; send it uncompressed",
+    )
+    .into()
+}
+
+/// A method that does not exist.
+pub(super) fn method_unknown() -> Status {
+    Told::new(
+        Code::Unimplemented,
+        "METHOD_UNKNOWN",
+        "this service has no such method",
+    )
+    .into()
+}
+
+fn of_store(error: StoreError) -> Status {
+    match error {
+        StoreError::Refused(refusal) => of_refusal(refusal),
+        StoreError::Full => Told::new(
+            Code::ResourceExhausted,
+            "STORE_FULL",
+            "the store is full; reading and ending sessions still works",
+        )
+        .into(),
+        StoreError::Unavailable { retry_after } => Told::new(
+            Code::Unavailable,
+            "STORE_UNAVAILABLE",
+            "the store does not answer",
+        )
+        .retry(retry_after)
+        .into(),
+        StoreError::Unsafe => Told::new(
+            Code::Unavailable,
+            "STORE_UNSAFE",
+            "the store's settings could lose sessions silently; this service's log names the setting",
+        )
+        .into(),
+        StoreError::ClockSkew => Told::new(
+            Code::Unavailable,
+            "CLOCK_SKEW",
+            "the clocks of this instance and of its store are apart",
+        )
+        .into(),
+        StoreError::NotDurable => Told::new(
+            Code::Unavailable,
+            "INVALIDATION_NOT_DURABLE",
+            "the ending is in force, but would not survive a failover yet; repeat the call",
+        )
+        .retry(RETRY_SOON)
+        .into(),
+        StoreError::CursorExpired => Told::new(
+            Code::OutOfRange,
+            "CURSOR_EXPIRED",
+            "the event log does not reach back to this cursor; drop what you hold and start anew",
+        )
+        .into(),
+    }
+}
+
+fn of_refusal(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::NotFound => Told::new(
+            Code::NotFound,
+            "SESSION_NOT_FOUND",
+            "there is no such session for this owner",
+        )
+        .into(),
+        Refusal::Ended(reason) => ended(reason),
+        Refusal::SessionExists => Told::new(
+            Code::AlreadyExists,
+            "SESSION_EXISTS",
+            "this owner has, or recently had, a session with this id",
+        )
+        .into(),
+        Refusal::ConversationExists => Told::new(
+            Code::AlreadyExists,
+            "CONVERSATION_EXISTS",
+            "the conversation has a live session; on_existing can return or replace it",
+        )
+        .into(),
+        Refusal::RevisionMismatch { current } => Told::new(
+            Code::Aborted,
+            "REVISION_MISMATCH",
+            format!("the session is at revision {current}; read it again and decide anew"),
+        )
+        .with("revision", current.to_string())
+        .into(),
+        Refusal::AuthenticationRevoked => Told::new(
+            Code::FailedPrecondition,
+            "AUTHENTICATION_REVOKED",
+            "logins of that time have been revoked; the user has to sign in again",
+        )
+        .into(),
+        Refusal::NotAnInteger => Told::new(
+            Code::FailedPrecondition,
+            "NOT_AN_INTEGER",
+            "a key to increment holds something else than an integer",
+        )
+        .into(),
+        Refusal::NotAList => Told::new(
+            Code::FailedPrecondition,
+            "NOT_A_LIST",
+            "a key to append to holds something else than a list",
+        )
+        .into(),
+        Refusal::IntegerOutOfRange => Told::new(
+            Code::OutOfRange,
+            "INTEGER_OUT_OF_RANGE",
+            "the sum would lie beyond plus or minus 2^53-1, which not every language holds exactly",
+        )
+        .into(),
+        Refusal::Limit(exceeded) => limit(exceeded),
+        Refusal::Invalid { field, why } => Told::new(
+            Code::InvalidArgument,
+            "INVALID_FIELD",
+            format!("{field} {why}"),
+        )
+        .field(field, why)
+        .into(),
+        Refusal::FieldLimit { field, exceeded } => {
+            let LimitExceeded { limit, maximum, .. } = exceeded;
+            let why = match limit {
+                LimitName::StateDepth => {
+                    format!("holds a value with more than {maximum} levels of lists and maps")
+                }
+                _ => format!("holds a key of more than {maximum} bytes"),
+            };
+            Told::new(
+                Code::InvalidArgument,
+                "INVALID_FIELD",
+                format!("{field} {why}"),
+            )
+            .field(field, why)
+            .exceeded(exceeded)
+            .into()
+        }
+        Refusal::RequestIdReused => Told::new(
+            Code::InvalidArgument,
+            "REQUEST_ID_REUSED",
+            "this request_id was used for another request; use a new one for each",
+        )
+        .field("request_id", "was used for another request")
+        .into(),
+    }
+}
+
+fn ended(reason: EndReason) -> Status {
+    let (name, text) = match reason {
+        EndReason::ExpiredIdle => ("SESSION_EXPIRED_IDLE", "was not used for its idle TTL"),
+        EndReason::ExpiredAbsolute => ("SESSION_EXPIRED_ABSOLUTE", "reached its longest lifetime"),
+        EndReason::Deleted => ("SESSION_DELETED", "was deleted"),
+        EndReason::Rotated => ("SESSION_ROTATED", "has another id now"),
+        EndReason::Replaced => ("SESSION_REPLACED", "was replaced by a newer one"),
+        EndReason::Evicted => ("SESSION_EVICTED", "made room for a newer one"),
+        EndReason::Invalidated(why) => {
+            let (name, text) = invalidation(why);
+            return Told::new(
+                Code::NotFound,
+                "SESSION_INVALIDATED",
+                format!("the session was ended: {text}"),
+            )
+            .with("end_reason", name)
+            .into();
+        }
+    };
+    Told::new(Code::NotFound, name, format!("the session {text}")).into()
+}
+
+fn invalidation(reason: InvalidationReason) -> (&'static str, &'static str) {
+    match reason {
+        InvalidationReason::Unspecified => ("UNSPECIFIED", "no reason was given"),
+        InvalidationReason::PasswordChanged => ("PASSWORD_CHANGED", "the password changed"),
+        InvalidationReason::LoggedOut => ("LOGGED_OUT", "the user signed out"),
+        InvalidationReason::PermissionsChanged => {
+            ("PERMISSIONS_CHANGED", "the user's rights changed")
+        }
+        InvalidationReason::AccountDisabled => ("ACCOUNT_DISABLED", "the account was disabled"),
+        InvalidationReason::CredentialCompromised => (
+            "CREDENTIAL_COMPROMISED",
+            "a credential may be known to others",
+        ),
+        InvalidationReason::Admin => ("ADMIN", "an administrator decided it"),
+        InvalidationReason::ProviderSessionEnded => (
+            "PROVIDER_SESSION_ENDED",
+            "the identity provider ended its session",
+        ),
+    }
+}
+
+fn limit(exceeded: LimitExceeded) -> Status {
+    let LimitExceeded { maximum, asked, .. } = exceeded;
+    let (reason, text) = match exceeded.limit {
+        LimitName::StateBytes => (
+            "STATE_TOO_LARGE",
+            format!(
+                "the state would take {asked} bytes of at most {maximum}: store summaries and filters, \
+                 not result sets"
+            ),
+        ),
+        LimitName::McpBytes => (
+            "STATE_TOO_LARGE",
+            format!("the MCP context would take {asked} bytes of at most {maximum}"),
+        ),
+        LimitName::StateKeys => (
+            "TOO_MANY_KEYS",
+            format!(
+                "the state would have {asked} keys of at most {maximum}: store summaries and filters, \
+                 not result sets"
+            ),
+        ),
+        LimitName::StateKeyBytes | LimitName::StateDepth => (
+            "STATE_TOO_LARGE",
+            format!("the state asks for {asked} of at most {maximum}"),
+        ),
+        LimitName::SessionsPerOwner => (
+            "TOO_MANY_SESSIONS",
+            format!("the owner would have {asked} sessions of at most {maximum}: end one first"),
+        ),
+        LimitName::SessionsPerTenant => (
+            "TOO_MANY_SESSIONS",
+            format!("the tenant would have {asked} sessions of at most {maximum}"),
+        ),
+        LimitName::AnonymousSessions => (
+            "TOO_MANY_SESSIONS",
+            format!("the namespace would have {asked} anonymous sessions of at most {maximum}"),
+        ),
+        LimitName::ClaimsPerOwner => (
+            "TOO_MANY_CLAIMS",
+            format!("the owner would hold {asked} claims of at most {maximum}"),
+        ),
+    };
+    Told::new(Code::ResourceExhausted, reason, text)
+        .exceeded(exceeded)
+        .into()
+}
+
+/// A status as it is put together.
+struct Told {
+    code: Code,
+    reason: &'static str,
+    text: String,
+    metadata: HashMap<String, String>,
+    details: ErrorDetails,
+}
+
+impl Told {
+    fn new(code: Code, reason: &'static str, text: impl Into<String>) -> Told {
+        Told {
+            code,
+            reason,
+            text: text.into(),
+            metadata: HashMap::new(),
+            details: ErrorDetails::new(),
+        }
+    }
+
+    fn with(mut self, key: &str, value: impl Into<String>) -> Told {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+
+    fn exceeded(self, exceeded: LimitExceeded) -> Told {
+        self.with("limit", exceeded.limit.as_str())
+            .with("maximum", exceeded.maximum.to_string())
+            .with("asked", exceeded.asked.to_string())
+    }
+
+    fn field(mut self, field: &str, why: impl Into<String>) -> Told {
+        self.details.add_bad_request_violation(field, why);
+        self
+    }
+
+    fn retry(mut self, after: Duration) -> Told {
+        self.details.set_retry_info(Some(after));
+        self
+    }
+}
+
+impl From<Told> for Status {
+    fn from(mut told: Told) -> Status {
+        told.details
+            .set_error_info(told.reason, DOMAIN, told.metadata);
+        Status::with_error_details(told.code, told.text, told.details)
+    }
+}

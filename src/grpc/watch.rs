@@ -1,0 +1,139 @@
+//! WatchSessions: the log of a namespace as a stream with heartbeats.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::convert::{event, request};
+use super::v1;
+use crate::session::names::Owner;
+use crate::session::refusal::Refusal;
+use crate::sessions::Error;
+use crate::store::{Answer, Cursor, Logged, Namespace, Watch};
+
+/// What the caller receives.
+pub(super) type EventStream = BoxStream<'static, Result<v1::WatchSessionsResponse, Status>>;
+
+/// Which events the caller wants.
+pub(super) struct Filter {
+    owner: Option<Owner>,
+    kinds: Vec<v1::EventKind>,
+}
+
+impl Filter {
+    /// Only events of an owner, if one is given, and only of these kinds, if any are.
+    pub(super) fn new(owner: Option<v1::Owner>, kinds: &[i32]) -> Result<Filter, Refusal> {
+        let owner = owner.map(|owner| request::owner(Some(owner))).transpose()?;
+        if owner.as_ref().is_some_and(Owner::is_anonymous) {
+            return Err(Refusal::invalid("owner.user", "must not be empty"));
+        }
+        let kinds = kinds
+            .iter()
+            .map(|kind| match v1::EventKind::try_from(*kind) {
+                Ok(v1::EventKind::Unspecified) | Err(_) => Err(Refusal::invalid(
+                    "kinds",
+                    "holds something else than the kinds of this version",
+                )),
+                Ok(kind) => Ok(kind),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Filter { owner, kinds })
+    }
+
+    fn wants(&self, logged: &Logged) -> bool {
+        let wanted_owner = self
+            .owner
+            .as_ref()
+            .is_none_or(|owner| logged.event.concerns(owner));
+        let wanted_kind = self.kinds.is_empty() || self.kinds.contains(&event::kind(&logged.event));
+        wanted_owner && wanted_kind
+    }
+}
+
+struct Watcher {
+    namespace: Arc<Namespace>,
+    events: BoxStream<'static, Answer<Logged>>,
+    filter: Filter,
+    cursor: Cursor,
+    heartbeat: Duration,
+    /// When the next heartbeat is due. At once for the first message, which says where the stream starts.
+    next_heartbeat: Instant,
+    stopping: CancellationToken,
+    end: Option<Error>,
+    over: bool,
+}
+
+/// The stream. It begins with a heartbeat. When the service goes down it ends with the last cursor and
+/// SHUTTING_DOWN.
+pub(super) fn stream(
+    namespace: Arc<Namespace>,
+    log: Watch,
+    filter: Filter,
+    heartbeat: Duration,
+    stopping: CancellationToken,
+) -> EventStream {
+    let watcher = Watcher {
+        namespace,
+        events: log.events,
+        filter,
+        cursor: log.start,
+        heartbeat,
+        next_heartbeat: Instant::now(),
+        stopping,
+        end: None,
+        over: false,
+    };
+    stream::unfold(watcher, |mut watcher| async move {
+        let message = watcher.next().await?;
+        Some((message, watcher))
+    })
+    .boxed()
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Result<v1::WatchSessionsResponse, Status>> {
+        if self.over {
+            return None;
+        }
+        if let Some(error) = self.end.take() {
+            self.over = true;
+            return Some(Err(error.into()));
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => {
+                    self.end = Some(Error::ShuttingDown);
+                    return Some(Ok(self.message(None)));
+                }
+                () = sleep_until(self.next_heartbeat) => return Some(Ok(self.message(None))),
+                logged = self.events.next() => match logged {
+                    Some(Ok(logged)) => {
+                        self.cursor = logged.cursor.clone();
+                        if self.filter.wants(&logged) {
+                            return Some(Ok(self.message(Some(&logged))));
+                        }
+                    }
+                    Some(Err(error)) => {
+                        self.over = true;
+                        return Some(Err(Error::from(error).into()));
+                    }
+                    None => return None,
+                },
+            }
+        }
+    }
+
+    fn message(&mut self, logged: Option<&Logged>) -> v1::WatchSessionsResponse {
+        self.next_heartbeat = Instant::now() + self.heartbeat;
+        v1::WatchSessionsResponse {
+            event: logged.map(|logged| event::message(self.namespace.name.as_str(), logged)),
+            cursor: self.cursor.0.clone(),
+        }
+    }
+}
