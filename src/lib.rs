@@ -4,6 +4,7 @@
 //! [`sessions`] (the use cases), then what carries calls to them.
 
 pub mod config;
+pub mod events;
 pub mod grpc;
 pub mod session;
 pub mod sessions;
