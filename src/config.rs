@@ -49,6 +49,8 @@ pub struct Grpc {
     pub max_connection_age: Option<Duration>,
     /// How long an idle connection goes without a ping.
     pub keepalive_interval: Duration,
+    /// Whether all that a connection has to say in one turn goes out in one write.
+    pub coalesce_writes: bool,
     /// How long calls may take to finish after the signal to stop.
     pub drain_grace: Duration,
     /// How often a watcher without events hears a heartbeat.

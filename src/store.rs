@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+use crate::config;
 use crate::session::event::{Event, What};
 use crate::session::limits::Limits;
 use crate::session::marks::{Reach, Subject};
@@ -21,6 +23,14 @@ use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
 
 pub mod memory;
+
+/// Opens the store of the configuration.
+pub fn open(config: &config::Store) -> anyhow::Result<Arc<dyn Store>> {
+    match config.url.split(':').next() {
+        Some("memory") => bail!("the store in memory is not wired up yet"),
+        _ => bail!("there is no such store"),
+    }
+}
 
 /// A namespace as the service knows it: its name and what it allows.
 #[derive(Debug, PartialEq, Eq)]
