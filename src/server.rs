@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures::future::{select_all, try_join_all};
@@ -44,6 +45,9 @@ mod upkeep;
 mod worker;
 
 pub use peer::Peer;
+
+/// How long the threads may take to drop what they are cut off from.
+const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -245,13 +249,14 @@ impl Running {
         self.common.readiness.drain();
         self.common.stopping.cancel();
         tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
-        match timeout(grace, try_join_all(&mut self.workers)).await {
+        let mut drained = try_join_all(&mut self.workers);
+        match timeout(grace, &mut drained).await {
             Ok(Ok(_)) => tracing::info!("drained"),
             Ok(Err(_)) => bail!("a thread that served calls has died"),
             Err(_) => {
                 tracing::warn!("calls were still in progress after the grace; cut off");
                 self.common.abort.cancel();
-                let _ = timeout(grace, try_join_all(&mut self.workers)).await;
+                let _ = timeout(CUT_OFF_TIMEOUT, drained).await;
             }
         }
         Ok(())

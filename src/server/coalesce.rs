@@ -263,4 +263,4 @@ impl<IO> Drop for Coalesce<IO> {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -62,20 +62,23 @@ impl Health for Answers {
         let mut state = self.state.clone();
         state.mark_changed();
         let told = None::<ServingStatus>;
-        let changes = stream::unfold((state, told), move |(mut state, told)| async move {
+        let changes = stream::unfold(Some((state, told)), move |position| async move {
+            let (mut state, told) = position?;
             loop {
-                // Draining is the last state there is.
-                if told.is_some() && *state.borrow() == State::Draining {
-                    return None;
-                }
                 state.changed().await.ok()?;
+                let seen = state.borrow_and_update().clone();
+                let last = seen == State::Draining;
                 let status = if known {
-                    status_of(&state.borrow_and_update())
+                    status_of(&seen)
                 } else {
                     ServingStatus::ServiceUnknown
                 };
                 if told != Some(status) {
-                    return Some((Ok(message(status)), (state, Some(status))));
+                    let next = (!last).then_some((state, Some(status)));
+                    return Some((Ok(message(status)), next));
+                }
+                if last {
+                    return None;
                 }
             }
         });

@@ -180,4 +180,4 @@ fn certificates(pem: &[u8], path: &Path) -> anyhow::Result<Vec<CertificateDer<'s
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

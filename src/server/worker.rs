@@ -97,7 +97,7 @@ impl Workers {
                 .spawn(move || {
                     runtime.block_on(work(common, accepted));
                     // What has not ended by now is dropped with the runtime.
-                    drop(runtime);
+                    runtime.shutdown_background();
                     let _ = end.send(());
                 })
                 .context("cannot start a thread")?;
@@ -226,9 +226,10 @@ async fn serve(
         None => Ok(connection.await),
         Some(grace) => timeout(grace, connection).await,
     };
-    match served {
-        Ok(served) => log_end(address, &served),
-        Err(_) => tracing::debug!(%address, "an old connection did not go; closed"),
+    if let Ok(served) = served {
+        log_end(address, &served);
+    } else {
+        tracing::debug!(%address, "an old connection did not go; closed");
     }
 }
 

@@ -1,0 +1,3 @@
+//! The tests that drive the service from outside its modules.
+
+mod server;
