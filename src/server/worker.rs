@@ -268,19 +268,4 @@ fn with_jitter(age: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jitter_stays_within_a_tenth() {
-        let age = Duration::from_secs(100);
-        let aged: Vec<Duration> = (0..1000).map(|_| with_jitter(age)).collect();
-        let between = |low, high| {
-            aged.iter()
-                .any(|age| (Duration::from_secs(low)..Duration::from_secs(high)).contains(age))
-        };
-        assert!(aged.iter().all(|age| age.as_secs_f64() > 89.9));
-        assert!(aged.iter().all(|age| age.as_secs_f64() < 110.1));
-        assert!(between(90, 93) && between(107, 110));
-    }
-}
+mod tests;

@@ -170,17 +170,19 @@ async fn nothing_is_written_behind_a_shutdown() {
 #[tokio::test]
 async fn a_failure_reaches_every_call_also_a_read_that_waits() {
     let (io, socket) = wrapped(0);
-    let (mut read, mut write) = tokio::io::split(io);
-    let reading = tokio::spawn(async move { read.read_u8().await });
-    write.write_all(b"words").await.expect("buffered");
+    let (mut source, mut sink) = tokio::io::split(io);
+    let reading = tokio::spawn(async move { source.read_u8().await });
+    sink.write_all(b"words").await.expect("buffered");
     other_tasks().await;
     assert!(!reading.is_finished());
     socket.change(|inside| inside.broken = true);
-    let read = reading.await.expect("no panic").expect_err("broken");
-    let wrote = write.write_all(b"more").await.expect_err("broken");
-    let flushed = write.flush().await.expect_err("broken");
-    let shut = write.shutdown().await.expect_err("broken");
-    for error in [read, wrote, flushed, shut] {
+    let errors = [
+        reading.await.expect("no panic").expect_err("broken"),
+        sink.write_all(b"more").await.expect_err("broken"),
+        sink.flush().await.expect_err("broken"),
+        sink.shutdown().await.expect_err("broken"),
+    ];
+    for error in errors {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }

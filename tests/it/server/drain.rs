@@ -1,20 +1,44 @@
 //! The end: every accepted call is answered.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::stream;
+use h2::Reason;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt as _;
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use super::probes::get;
 use super::{Service, config, whole_server};
+
+/// Whether a call failed before the service had it.
+///
+/// To most clients all of these are UNAVAILABLE. tonic's says CANCELLED of a call that was still queued in
+/// the client when its connection went, and INTERNAL of one that a GOAWAY has refused; the source tells
+/// them from a call that was lost.
+fn was_not_accepted(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_remote()
+                && error.is_go_away()
+                && error.reason() == Some(Reason::NO_ERROR);
+        }
+        let hyper = error.downcast_ref::<hyper::Error>();
+        if hyper.is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        source = error.source();
+    }
+    status.code() == Code::Unavailable && status.message().contains("connect")
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_100_clients_in_closed_loop_no_accepted_call_is_lost() {
@@ -44,7 +68,7 @@ async fn under_100_clients_in_closed_loop_no_accepted_call_is_lost() {
         service.stop().await.expect("a clean end");
         assert!(start.elapsed() < Duration::from_secs(5));
         for status in clients.join_all().await {
-            assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+            assert!(was_not_accepted(&status), "{status:?}");
         }
     }
 }
@@ -108,13 +132,18 @@ async fn an_aged_connection_goes_without_losing_a_call() {
     let service = Service::start(config).await;
     let mut health = service.health().await;
     let start = Instant::now();
+    let mut answered = 0;
     while start.elapsed() < Duration::from_secs(1) {
         let call = health.check(whole_server());
-        let answer = timeout(Duration::from_secs(5), call)
+        match timeout(Duration::from_secs(5), call)
             .await
-            .expect("in time");
-        answer.expect("every call is answered");
+            .expect("in time")
+        {
+            Ok(_) => answered += 1,
+            Err(status) => assert!(was_not_accepted(&status), "{status:?}"),
+        }
     }
+    assert!(answered > 100);
     service.stop().await.expect("a clean end");
 }
 
