@@ -37,14 +37,11 @@ mod coalesce;
 mod connection;
 mod health;
 mod http;
-pub mod peer;
 mod readiness;
 mod reflection;
 mod tls;
 mod upkeep;
 mod worker;
-
-pub use peer::Peer;
 
 /// How long the threads may take to drop what they are cut off from.
 const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
@@ -164,10 +161,10 @@ impl Bound {
             None => thread::available_parallelism().map_or(1, NonZero::get),
         };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
+        let sessions = Arc::new(Sessions::new(Arc::clone(&self.store), namespaces));
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
             config: grpc,
-            sessions: Arc::new(Sessions::new(Arc::clone(&self.store), namespaces)),
             readiness: Readiness::new(),
             certificates: self.certificates.clone(),
             stopping: CancellationToken::new(),
@@ -178,7 +175,9 @@ impl Bound {
 
         let grpc = TcpListener::from_std(self.grpc)?;
         let http = TcpListener::from_std(self.http)?;
-        let (workers, ended) = Workers::start(threads, &common)?;
+        // One for all workers: what it admits at once is a limit of the service.
+        let routes = worker::routes(&sessions, &common);
+        let (workers, ended) = Workers::start(threads, &common, &routes)?;
         let workers = Arc::new(workers);
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(

@@ -55,7 +55,6 @@ const WAITING: usize = 256;
 /// What all workers have in common.
 pub(super) struct Common {
     pub(super) config: config::Grpc,
-    pub(super) sessions: Arc<Sessions>,
     pub(super) readiness: Readiness,
     pub(super) certificates: Option<Arc<Certificates>>,
     /// Finish what is in progress and end.
@@ -81,6 +80,7 @@ impl Workers {
     pub(super) fn start(
         count: usize,
         common: &Arc<Common>,
+        routes: &Routes,
     ) -> anyhow::Result<(Workers, Vec<Ended>)> {
         let mut queues = Vec::with_capacity(count);
         let mut ended = Vec::with_capacity(count);
@@ -91,11 +91,11 @@ impl Workers {
                 .enable_all()
                 .build()
                 .context("cannot start a runtime")?;
-            let common = Arc::clone(common);
+            let (common, routes) = (Arc::clone(common), routes.clone());
             thread::Builder::new()
                 .name(format!("grpc-{index}"))
                 .spawn(move || {
-                    runtime.block_on(work(common, accepted));
+                    runtime.block_on(work(common, routes, accepted));
                     // What has not ended by now is dropped with the runtime.
                     runtime.shutdown_background();
                     let _ = end.send(());
@@ -139,8 +139,7 @@ impl Workers {
 
 /// A worker's life: serves what it is handed until the accepting task has gone and all connections have
 /// ended, or until `abort`.
-async fn work(common: Arc<Common>, mut accepted: mpsc::Receiver<Accepted>) {
-    let routes = routes(&common);
+async fn work(common: Arc<Common>, routes: Routes, mut accepted: mpsc::Receiver<Accepted>) {
     let connections = TaskTracker::new();
     let serve_all = async {
         while let Some((stream, address)) = accepted.recv().await {
@@ -155,8 +154,9 @@ async fn work(common: Arc<Common>, mut accepted: mpsc::Receiver<Accepted>) {
     }
 }
 
-fn routes(common: &Common) -> Routes {
-    let routes = grpc::routes(&common.sessions, &common.config, &common.stopping)
+/// Every service on the port.
+pub(super) fn routes(sessions: &Arc<Sessions>, common: &Common) -> Routes {
+    let routes = grpc::routes(sessions, &common.config, &common.stopping)
         .add_service(health::service(common.readiness.subscribe()));
     reflection::add(routes).prepare()
 }
