@@ -207,7 +207,7 @@ impl Bound {
             store_kind: self.store.kind(),
             common,
             workers: ended,
-            _tasks: tasks,
+            tasks,
             _abort: abort,
         })
     }
@@ -220,7 +220,8 @@ pub struct Running {
     store_kind: &'static str,
     common: Arc<Common>,
     workers: Vec<Ended>,
-    _tasks: JoinSet<()>,
+    /// Accepting, HTTP, upkeep. None of them ends while the service serves.
+    tasks: JoinSet<()>,
     _abort: DropGuard,
 }
 
@@ -243,6 +244,7 @@ impl Running {
         tokio::select! {
             () = shutdown => {}
             _ = select_all(&mut self.workers) => bail!("a thread that served calls has died"),
+            _ = self.tasks.join_next() => bail!("a task of the service has died"),
         }
         let grace = self.common.config.drain_grace;
         self.common.readiness.drain();

@@ -1,6 +1,15 @@
+use std::convert::Infallible;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use bytes::Bytes;
+use futures::future::join_all;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::yield_now;
 
 use super::*;
@@ -219,4 +228,93 @@ async fn a_large_buffer_is_given_back() {
     io.write_all(b"small").await.expect("buffered");
     other_tasks().await;
     assert!((1..=KEPT).contains(&io.shared.lock().buffer.capacity()));
+}
+
+/// Counts the writes that reach an IO.
+struct Counting<IO> {
+    io: IO,
+    writes: Arc<AtomicUsize>,
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Counting<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Counting<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// So many calls at once, a few times over; answers the writes that the server needed for one of them.
+async fn writes_per_answer<IO>(wrap: impl FnOnce(Counting<DuplexStream>) -> IO) -> f64
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    const AT_ONCE: usize = 16;
+    const ROUNDS: usize = 20;
+    let (client, server) = tokio::io::duplex(1024 * 1024);
+    let writes = Arc::new(AtomicUsize::new(0));
+    let io = TokioIo::new(wrap(Counting {
+        io: server,
+        writes: Arc::clone(&writes),
+    }));
+    let echo = service_fn(async |request: Request<Incoming>| {
+        Ok::<_, Infallible>(Response::new(request.into_body()))
+    });
+    tokio::spawn(http2::Builder::new(TokioExecutor::new()).serve_connection(io, echo));
+    let (requests, connection) = h2::client::handshake(client).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let payload = Bytes::from(vec![7; 1024]);
+    for _ in 0..ROUNDS {
+        let calls = (0..AT_ONCE).map(|_| {
+            let mut requests = requests.clone();
+            let payload = payload.clone();
+            async move {
+                let request = Request::post("http://localhost/").body(());
+                let (answer, mut body) = requests
+                    .send_request(request.expect("a request"), false)
+                    .expect("sent");
+                body.send_data(payload, true).expect("sent");
+                let mut answer = answer.await.expect("answered").into_body();
+                let mut length = 0;
+                while let Some(data) = answer.data().await {
+                    length += data.expect("data").len();
+                }
+                assert_eq!(length, 1024);
+            }
+        });
+        join_all(calls).await;
+    }
+    let writes = u32::try_from(writes.load(Ordering::Relaxed)).expect("few");
+    let answers = u32::try_from(AT_ONCE * ROUNDS).expect("few");
+    f64::from(writes) / f64::from(answers)
+}
+
+#[tokio::test]
+async fn one_write_carries_many_answers() {
+    // Measured: 0.07 against 2.0.
+    let gathered = writes_per_answer(Coalesce::new).await;
+    let plain = writes_per_answer(|io| io).await;
+    assert!(gathered < 0.2, "{gathered} writes per answer");
+    assert!(plain > 1.0, "the comparison has changed: {plain}");
 }

@@ -17,6 +17,7 @@ use tenure::store::{
 #[derive(Default)]
 pub(crate) struct FakeStore {
     away: AtomicBool,
+    panicking: AtomicBool,
     /// Sweeps that still find something.
     due: AtomicUsize,
     sweeps: AtomicUsize,
@@ -25,6 +26,10 @@ pub(crate) struct FakeStore {
 impl FakeStore {
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_panicking(&self, panicking: bool) {
+        self.panicking.store(panicking, Ordering::SeqCst);
     }
 
     pub(crate) fn set_due(&self, sweeps: usize) {
@@ -40,6 +45,7 @@ impl FakeStore {
     }
 
     fn answer<T>(&self, answer: T) -> Answer<T> {
+        assert!(!self.panicking.load(Ordering::SeqCst), "as the test asked");
         if self.away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable {
                 retry_after: Duration::from_secs(1),

@@ -100,6 +100,19 @@ async fn sweeping_goes_on_at_once_while_more_is_due_and_survives_errors() {
 }
 
 #[tokio::test]
+async fn a_store_that_panics_does_not_end_the_upkeep() {
+    let service = Service::start(config()).await;
+    let is_ready = async || get(service.http, "/readyz").await.0.contains("200");
+    service.store.set_panicking(true);
+    eventually("the fault is seen", async || !is_ready().await).await;
+    let before = service.store.sweeps();
+    eventually("it sweeps on", async || service.store.sweeps() > before + 1).await;
+    service.store.set_panicking(false);
+    eventually("it recovers", is_ready).await;
+    service.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
 async fn it_says_where_it_listens() {
     let store = Arc::new(FakeStore::default());
     let bound = server::bind(config(), store).expect("bound");
