@@ -237,8 +237,14 @@ impl Patch {
         let fields = [
             ("set", set.iter().map(|(key, _)| *key).collect::<Vec<_>>()),
             ("remove", self.remove.iter().map(|key| &**key).collect()),
-            ("increment", self.increment.iter().map(|(key, _)| &**key).collect()),
-            ("append", self.append.iter().map(|(key, _)| &**key).collect()),
+            (
+                "increment",
+                self.increment.iter().map(|(key, _)| &**key).collect(),
+            ),
+            (
+                "append",
+                self.append.iter().map(|(key, _)| &**key).collect(),
+            ),
         ];
         for (field, keys) in &fields {
             for key in keys {
@@ -253,6 +259,19 @@ impl Patch {
             }
         }
         Ok(())
+    }
+
+    /// How many bytes a state grows by, at most.
+    pub fn len_bytes(&self) -> usize {
+        // An entry's frame, or a number with it.
+        const FRAME: usize = 32;
+        let set = self.set.as_ref().map_or(0, State::len_bytes);
+        let increments = self.increment.iter().map(|(key, _)| key.len() + FRAME);
+        let appends = self
+            .append
+            .iter()
+            .map(|(key, tail)| key.len() + tail.elements.len() + FRAME);
+        set + increments.chain(appends).sum::<usize>()
     }
 
     /// Whether it changes nothing.
@@ -305,7 +324,10 @@ fn incremented(value: Option<&[u8]>, by: i64) -> Result<i64, Refusal> {
 fn exact_integer(number: f64) -> Option<i64> {
     #[expect(clippy::cast_precision_loss, reason = "the bound is exact")]
     let within = number.abs() <= LARGEST_INTEGER as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within the bound")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole and within the bound"
+    )]
     (within && number.fract() == 0.0).then_some(number as i64)
 }
 
