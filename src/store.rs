@@ -11,6 +11,7 @@ use anyhow::bail;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+use self::memory::{Clock, MemoryStore};
 use crate::config;
 use crate::session::event::{Event, What};
 use crate::session::limits::Limits;
@@ -27,7 +28,7 @@ pub mod memory;
 /// Opens the store of the configuration.
 pub fn open(config: &config::Store) -> anyhow::Result<Arc<dyn Store>> {
     match config.url.split(':').next() {
-        Some("memory") => bail!("the store in memory is not wired up yet"),
+        Some("memory") => Ok(Arc::new(MemoryStore::new(config, Clock::system()))),
         _ => bail!("there is no such store"),
     }
 }

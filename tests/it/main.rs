@@ -1,3 +1,4 @@
-//! The tests that drive the service from outside its modules.
+//! What can be tested within one process: the rules, every store against them, and the running service.
 
 mod server;
+mod support;
