@@ -25,7 +25,11 @@ pub mod v1 {
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// All services on the port but health and reflection. `stopping` ends the streams.
-pub fn routes(sessions: &Arc<Sessions>, config: &config::Grpc, stopping: &CancellationToken) -> Routes {
+pub fn routes(
+    sessions: &Arc<Sessions>,
+    config: &config::Grpc,
+    stopping: &CancellationToken,
+) -> Routes {
     let _ = (sessions, config, stopping);
     Routes::default()
 }

@@ -229,7 +229,11 @@ impl OwnerRecord {
     }
 
     /// Changes a live session, keeping count of its size.
-    fn change_live<T>(&mut self, id: &SessionId, change: impl FnOnce(&mut Record) -> T) -> Option<T> {
+    fn change_live<T>(
+        &mut self,
+        id: &SessionId,
+        change: impl FnOnce(&mut Record) -> T,
+    ) -> Option<T> {
         let record = self.live.get_mut(id)?;
         let before = record.len_bytes();
         let answer = change(record);

@@ -237,8 +237,14 @@ impl Patch {
         let fields = [
             ("set", set.iter().map(|(key, _)| *key).collect::<Vec<_>>()),
             ("remove", self.remove.iter().map(|key| &**key).collect()),
-            ("increment", self.increment.iter().map(|(key, _)| &**key).collect()),
-            ("append", self.append.iter().map(|(key, _)| &**key).collect()),
+            (
+                "increment",
+                self.increment.iter().map(|(key, _)| &**key).collect(),
+            ),
+            (
+                "append",
+                self.append.iter().map(|(key, _)| &**key).collect(),
+            ),
         ];
         for (field, keys) in &fields {
             for key in keys {
@@ -305,7 +311,10 @@ fn incremented(value: Option<&[u8]>, by: i64) -> Result<i64, Refusal> {
 fn exact_integer(number: f64) -> Option<i64> {
     #[expect(clippy::cast_precision_loss, reason = "the bound is exact")]
     let within = number.abs() <= LARGEST_INTEGER as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and within the bound")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole and within the bound"
+    )]
     (within && number.fract() == 0.0).then_some(number as i64)
 }
 

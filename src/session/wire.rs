@@ -75,10 +75,7 @@ impl<'a> Fields<'a> {
                 Field::Fixed64(*eight)
             }
             FIXED32 => {
-                let (_, rest) = self
-                    .rest
-                    .split_first_chunk::<4>()
-                    .ok_or(Fault::Malformed)?;
+                let (_, rest) = self.rest.split_first_chunk::<4>().ok_or(Fault::Malformed)?;
                 self.rest = rest;
                 Field::Fixed32
             }
@@ -199,11 +196,7 @@ fn split_entry(entry: &[u8]) -> Result<(&str, &[u8], Form), Fault> {
     if key.is_none() {
         form = Form::Unusual;
     }
-    Ok((
-        key.unwrap_or_default(),
-        value.ok_or(Fault::NoKind)?,
-        form,
-    ))
+    Ok((key.unwrap_or_default(), value.ok_or(Fault::NoKind)?, form))
 }
 
 fn check_value(value: &[u8], left: usize, depth: usize) -> Result<Form, Fault> {

@@ -75,12 +75,9 @@ impl OwnerRecord {
             if self.mark.is_none() {
                 self.bytes += size_of::<super::Mark>();
             }
-            self.mark.get_or_insert_default().raise(
-                reach,
-                spared,
-                invalidation.reason,
-                moment.now,
-            );
+            self.mark
+                .get_or_insert_default()
+                .raise(reach, spared, invalidation.reason, moment.now);
         }
         for id in &meant {
             let reason = EndReason::Invalidated(invalidation.reason);

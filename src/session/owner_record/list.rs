@@ -31,9 +31,9 @@ impl OwnerRecord {
         let mut found: Vec<_> = self
             .alive(moment)
             .filter(|(id, record)| {
-                page.after.as_ref().is_none_or(|last| {
-                    (record.meta.created_at, *id) < (last.created_at, &last.id)
-                })
+                page.after
+                    .as_ref()
+                    .is_none_or(|last| (record.meta.created_at, *id) < (last.created_at, &last.id))
             })
             .collect();
         found.sort_unstable_by(|(a_id, a), (b_id, b)| {

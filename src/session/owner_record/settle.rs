@@ -59,7 +59,10 @@ impl OwnerRecord {
     /// When there is something to settle next, if nothing is used in between.
     pub fn next_due(&self, moment: &Moment<'_>) -> Option<Time> {
         let limits = moment.limits;
-        let deadlines = self.live.values().map(|record| record.meta.idle_expires_at());
+        let deadlines = self
+            .live
+            .values()
+            .map(|record| record.meta.idle_expires_at());
         let tombstones = self
             .ended
             .values()
