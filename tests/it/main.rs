@@ -1,4 +1,5 @@
 //! What can be tested within one process: the rules, every store against them, and the running service.
 
+mod cli;
 mod server;
 mod support;

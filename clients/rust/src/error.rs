@@ -8,7 +8,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::model::{EndReason, InvalidationReason};
+use crate::event::{EndReason, InvalidationReason};
 use crate::transport::error_text;
 
 /// Why a call failed. Branch on [`Error::kind`]; the texts are for people.
