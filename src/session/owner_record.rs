@@ -233,7 +233,11 @@ impl OwnerRecord {
         moment: &Moment<'_>,
     ) -> Result<(), Refusal> {
         match authenticated_at {
-            Some(at) if self.marks_in_force(moment).any(|mark| mark.covers_login(at)) => {
+            Some(at)
+                if self
+                    .marks_in_force(moment)
+                    .any(|mark| mark.covers_login(at)) =>
+            {
                 Err(Refusal::AuthenticationRevoked)
             }
             _ => Ok(()),

@@ -99,7 +99,9 @@ async fn run(backend: &dyn Backend, steps: &[Step]) -> Result<(), TestCaseError>
     for (watch, told) in watches.iter_mut().zip(&model.told) {
         let seen = everything(backend, watch).await;
         let (seen, told) = (by_owner(&seen), by_owner(told));
-        let differs = told.iter().find(|(owner, told)| seen.get(*owner) != Some(*told));
+        let differs = told
+            .iter()
+            .find(|(owner, told)| seen.get(*owner) != Some(*told));
         if let Some((owner, told)) = differs {
             prop_assert_eq!(seen.get(owner), Some(told));
         }

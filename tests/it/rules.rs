@@ -1,1 +1,5 @@
-//! x
+//! What holds for the rules whatever happens.
+
+mod lifetimes;
+mod patches;
+mod values;

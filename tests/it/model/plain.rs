@@ -195,7 +195,12 @@ impl Plain {
             .collect()
     }
 
-    pub(crate) fn revoke(&mut self, now: Time, namespace: usize, revocation: &Revocation) -> Revoked {
+    pub(crate) fn revoke(
+        &mut self,
+        now: Time,
+        namespace: usize,
+        revocation: &Revocation,
+    ) -> Revoked {
         let mut invalidation = Invalidation {
             target: Target::All,
             reach: revocation.reach(now),
@@ -211,7 +216,10 @@ impl Plain {
                 invalidation.target = Target::Id(id.clone());
                 self.keys(namespace, |_| true)
             }
-            Selector::ProviderSession { issuer, provider_session_id } => {
+            Selector::ProviderSession {
+                issuer,
+                provider_session_id,
+            } => {
                 invalidation.target = Target::ProviderSession(provider_session_id.clone());
                 self.keys(namespace, |owner| owner.issuer() == &**issuer)
             }

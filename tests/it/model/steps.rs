@@ -6,9 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use tenure::session::marks::Subject;
 use tenure::session::names::{Owner, RecordId, RequestId, SessionId};
-use tenure::session::owner_record::{
-    Claim, Create, OnExisting, Page, Read, Rotate, Shown, Update,
-};
+use tenure::session::owner_record::{Claim, Create, OnExisting, Page, Read, Rotate, Shown, Update};
 use tenure::session::refusal::InvalidationReason;
 use tenure::session::request::Request;
 use tenure::session::time::Time;
@@ -44,7 +42,10 @@ pub(crate) struct Id(u8, u8);
 
 impl Id {
     pub(crate) fn id(self) -> SessionId {
-        id(&format!("a-place-like-{:03}/of-id-number-{:03}", self.0, self.1))
+        id(&format!(
+            "a-place-like-{:03}/of-id-number-{:03}",
+            self.0, self.1
+        ))
     }
 }
 
@@ -236,12 +237,13 @@ fn age() -> impl Strategy<Value = Duration> {
 }
 
 fn request() -> impl Strategy<Value = Option<Request>> {
-    let known = (0..4_u128, prop_oneof![4 => Just(0), 1 => Just(1)]).prop_map(|(id, fingerprint)| {
-        Request {
-            id: RequestId(uuid::Uuid::from_u128(id)),
-            fingerprint,
-        }
-    });
+    let known =
+        (0..4_u128, prop_oneof![4 => Just(0), 1 => Just(1)]).prop_map(|(id, fingerprint)| {
+            Request {
+                id: RequestId(uuid::Uuid::from_u128(id)),
+                fingerprint,
+            }
+        });
     proptest::option::weighted(0.4, known)
 }
 
@@ -265,7 +267,15 @@ fn create() -> impl Strategy<Value = CreateStep> {
         request(),
     )
         .prop_map(
-            |(id, conversation, on_existing, (idle_ttl, max_lifetime), login_age, login, request)| {
+            |(
+                id,
+                conversation,
+                on_existing,
+                (idle_ttl, max_lifetime),
+                login_age,
+                login,
+                request,
+            )| {
                 CreateStep {
                     id,
                     conversation,
@@ -358,6 +368,9 @@ fn revoke() -> impl Strategy<Value = RevokeStep> {
 }
 
 fn claim() -> impl Strategy<Value = ClaimStep> {
-    (select(vec!["a", "b", "c", "d"]), ttl(), request())
-        .prop_map(|(key, ttl, request)| ClaimStep { key, ttl, request })
+    (select(vec!["a", "b", "c", "d"]), ttl(), request()).prop_map(|(key, ttl, request)| ClaimStep {
+        key,
+        ttl,
+        request,
+    })
 }
