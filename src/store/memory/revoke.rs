@@ -230,7 +230,7 @@ impl MemoryStore {
         slot.record
             .alive(&moment)
             .filter(|(_, record)| {
-                !spared.contains(&record.meta.record_id) && reach.covers(&record.meta, now)
+                !spared.contains(&record.kept.record_id) && reach.covers(&record.kept, now)
             })
             .count()
     }
