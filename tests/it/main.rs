@@ -1,0 +1,4 @@
+//! What can be tested within one process: the rules, every store against them, and the running service.
+
+mod server;
+mod support;
