@@ -349,7 +349,7 @@ export function errorFields(error: unknown): Fields {
   if (error instanceof RevisionMismatchError) {
     fields["revision"] = error.currentRevision;
   }
-  if (error instanceof LimitExceededError) {
+  if (error instanceof LimitExceededError || error instanceof InvalidFieldError) {
     Object.assign(fields, { limit: error.limit, maximum: error.maximum, asked: error.asked });
   }
   if (error instanceof InvalidFieldError) {

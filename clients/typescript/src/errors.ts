@@ -102,22 +102,31 @@ export class InvalidFieldError extends TenureError {
 
   /** Which, and why. */
   readonly violations: readonly FieldViolation[];
+  /** The name of the limit's setting, where a field is beyond one. */
+  readonly limit: string | undefined;
+  /** What the limit allows. */
+  readonly maximum: number | undefined;
+  /** What was asked of it. */
+  readonly asked: number | undefined;
 
   constructor(failure: Failure) {
     super(failure);
     this.violations = failure.violations;
+    this.limit = failure.metadata["limit"];
+    this.maximum = integer(failure.metadata["maximum"]);
+    this.asked = integer(failure.metadata["asked"]);
   }
 }
 
 /** The namespace is not one of those that the service knows. */
-export class NamespaceUnknownError extends TenureError {
+export class NamespaceUnknownError extends InvalidFieldError {
   static {
     this.prototype.name = "NamespaceUnknownError";
   }
 }
 
 /** The request id was used for another request. */
-export class RequestIdReusedError extends TenureError {
+export class RequestIdReusedError extends InvalidFieldError {
   static {
     this.prototype.name = "RequestIdReusedError";
   }

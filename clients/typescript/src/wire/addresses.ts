@@ -14,6 +14,9 @@ export interface ConnectionOptions {
   readonly tls: SecureClientSessionOptions;
 }
 
+/** The base of the requests that {@link Addresses} is given; each gets that of its address instead. */
+export const anyUrl = "http://tenure.invalid";
+
 /** After a failure to connect, an address is left out for so long while others are there. */
 const restMs = 1000;
 
@@ -34,10 +37,9 @@ class Address {
     };
     const manager = new Http2SessionManager(url, keepalive, options.tls);
     const client = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => manager });
-    const { origin } = new URL(url);
     this.#manager = manager;
     this.#connectTimeoutMs = options.connectTimeoutMs;
-    this.send = (request) => client({ ...request, url: origin + new URL(request.url).pathname });
+    this.send = (request) => client({ ...request, url: url + request.url.slice(anyUrl.length) });
   }
 
   get ready(): boolean {
@@ -85,9 +87,14 @@ export class Addresses {
     this.#addresses = urls.map((url) => new Address(url, options));
   }
 
-  readonly send: UniversalClientFn = async (request) => {
-    const address = await this.#reachable(request.signal);
-    return address.send(request);
+  readonly send: UniversalClientFn = (request) => {
+    const next = this.#addresses[this.#turn % this.#addresses.length];
+    // The usual case: no other address has to be tried, and nothing waits.
+    if (next?.ready === true && this.#closed === undefined) {
+      this.#turn++;
+      return next.send(request);
+    }
+    return this.#reachable(request.signal).then((address) => address.send(request));
   };
 
   close(): void {

@@ -13,7 +13,7 @@ import { createTransport } from "@connectrpc/connect/protocol-grpc";
 import { InvalidValueError, TenureError } from "../errors.js";
 import type { CallOptions, Wire } from "../wire.js";
 import type { ConnectionOptions } from "./addresses.js";
-import { Addresses } from "./addresses.js";
+import { Addresses, anyUrl } from "./addresses.js";
 import { failed } from "./failure.js";
 import type { TokenSource } from "./headers.js";
 import { bearer, traceContext } from "./headers.js";
@@ -39,8 +39,7 @@ export function grpcWire(options: GrpcOptions): Wire {
     interceptors.push(bearer(options.token));
   }
   const transport = createTransport({
-    // The address of each attempt is chosen by `addresses`.
-    baseUrl: "http://tenure.invalid",
+    baseUrl: anyUrl,
     httpClient: addresses.send,
     interceptors,
     useBinaryFormat: true,

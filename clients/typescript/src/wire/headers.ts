@@ -32,16 +32,23 @@ type OpenTelemetry = typeof import("@opentelemetry/api");
 
 /** Propagates the active trace context, where `@opentelemetry/api` is installed. */
 export function traceContext(): Interceptor {
-  const loading: Promise<OpenTelemetry | undefined> = import("@opentelemetry/api").catch(() => undefined);
-  let loaded: { api: OpenTelemetry | undefined } | undefined;
+  let api: OpenTelemetry | undefined;
+  const loading = import("@opentelemetry/api").then(
+    (loaded) => (api = loaded),
+    () => undefined,
+  );
+  let settled = false;
+  void loading.finally(() => (settled = true));
   const setter = {
     set: (header: Headers, key: string, value: string) => {
       header.set(key, value);
     },
   };
-  return (next) => async (request) => {
-    const { api } = (loaded ??= { api: await loading });
-    api?.propagation.inject(api.context.active(), request.header, setter);
-    return next(request);
+  return (next) => {
+    const inject: typeof next = (request) => {
+      api?.propagation.inject(api.context.active(), request.header, setter);
+      return next(request);
+    };
+    return (request) => (settled ? inject(request) : loading.then(() => inject(request)));
   };
 }

@@ -63,7 +63,8 @@ export function retries(attempts: number): Interceptor {
     if (request.stream || !isSafe(request.method, request.message)) {
       return next(request);
     }
-    const deadline = performance.now() + timeoutOf(request.header);
+    const start = performance.now();
+    let timeout: number | undefined;
     for (let attempt = 1; ; attempt++) {
       try {
         const answer = await next(request);
@@ -78,7 +79,8 @@ export function retries(attempts: number): Interceptor {
           throw thrown;
         }
         const pause = Math.max(pauseMs(attempt), retryAfterMs(error) ?? 0);
-        const left = deadline - performance.now() - pause;
+        timeout ??= timeoutOf(request.header);
+        const left = start + timeout - performance.now() - pause;
         if (left <= 0) {
           throw thrown;
         }
