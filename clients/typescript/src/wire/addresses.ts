@@ -1,6 +1,6 @@
 // Connections to all addresses, used in turn.
 
-import type { SecureClientSessionOptions } from "node:http2";
+import type { ClientHttp2Session, SecureClientSessionOptions } from "node:http2";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
@@ -36,7 +36,8 @@ class Address {
       pingIdleConnection: true,
     };
     const manager = new Http2SessionManager(url, keepalive, options.tls);
-    const client = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => manager });
+    const guarded = guard(manager);
+    const client = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => guarded });
     this.#manager = manager;
     this.#connectTimeoutMs = options.connectTimeoutMs;
     this.send = (request) => client({ ...request, url: url + request.url.slice(anyUrl.length) });
@@ -75,6 +76,32 @@ class Address {
   close(reason: ConnectError): void {
     this.#manager.abort(reason);
   }
+}
+
+type Connections = Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead">;
+
+/**
+ * When a connection is told to go away, or a ping is not answered, connect-node destroys it and may no longer
+ * listen when Node.js reports that: an unheard "error" would end the process (connect-es, issue 1768). This
+ * listener hears it; the calls themselves learn of it in another way.
+ */
+function guard(manager: Http2SessionManager): Connections {
+  const heard = new WeakSet<ClientHttp2Session>();
+  return {
+    authority: manager.authority,
+    notifyResponseByteRead: (stream) => {
+      manager.notifyResponseByteRead(stream);
+    },
+    request: async (...request) => {
+      const stream = await manager.request(...request);
+      const { session } = stream;
+      if (session !== undefined && !heard.has(session as ClientHttp2Session)) {
+        heard.add(session as ClientHttp2Session);
+        session.on("error", () => undefined);
+      }
+      return stream;
+    },
+  };
 }
 
 /** Sends each request to the next address that can be reached. */
