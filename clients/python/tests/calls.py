@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -209,10 +209,8 @@ class Caller:
     async def call(self, do: str, arguments: Mapping[str, Any], watches: dict[str, Any]) -> Json:
         """Performs a call of a case, and shows its answer."""
         given = prepared(arguments)
-        method: Callable[[Json], Any] = getattr(self, f"_{do}")
-        answer = await method(given) if do not in _WATCHING else await method(given, watches)
-        shown: Json = answer
-        return shown
+        method: Callable[..., Awaitable[Json]] = getattr(self, f"_{do}")
+        return await (method(given, watches) if do in _WATCHING else method(given))
 
     async def _create(self, given: Json) -> Json:
         return show_session(await _settled(self._sessions.create(**given)))
@@ -237,7 +235,8 @@ class Caller:
 
     async def _list(self, given: Json) -> Json:
         page = await _settled(self._sessions.list_page(**given))
-        return {"sessions": [show_session(each) for each in page.sessions], "next_page_token": page.next_page_token}
+        sessions = [show_session(each) for each in page.sessions]
+        return {"sessions": sessions, "next_page_token": page.next_page_token}
 
     async def _list_all(self, given: Json) -> Json:
         sessions = self._sessions.list(**given)

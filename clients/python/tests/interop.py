@@ -1,6 +1,6 @@
 """The interop program: reads calls as JSON lines, writes answers; see tests/vectors/README.md.
 
-    python -m tests.interop ADDRESS
+python -m tests.interop ADDRESS
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 import secrets
 import string
@@ -100,23 +99,21 @@ def match(expected: Any, actual: Any, at: str, exact: bool = False) -> None:
         for index, inner in enumerate(expected):
             match(inner, actual[index], f"{at}[{index}]")
         return
-    if not same(value_of(expected), actual):
+    if not same(value_of(expected), actual, exact):
         raise Mismatch(f"{at}: {shortened(actual)}, expected {shortened(expected)}")
 
 
-def same(one: Any, other: Any) -> bool:
-    """Equality that tells booleans from numbers, and holds integral numbers to being int."""
+def same(one: Any, other: Any, exact: bool) -> bool:
+    """Equality that tells booleans from numbers. Where it is exact, numbers without a fraction must be int."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(same(one[key], other[key], exact) for key in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(other, float) and other.is_integer() and abs(other) < 2**53:
+        return len(one) == len(other) and all(same(each, other[index], exact) for index, each in enumerate(one))
+    if exact and isinstance(other, float) and other.is_integer() and abs(other) < 2**53:
         return False
-    return type(one) is type(other) and one == other or (
-        isinstance(one, (int, float)) and isinstance(other, (int, float)) and math.isclose(one, other, rel_tol=0.0)
-    )
+    return bool(one == other)
 
 
 def shortened(value: Any) -> str:

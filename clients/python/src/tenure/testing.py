@@ -1,7 +1,7 @@
 """Starts the real binary for tests: there is no fake to keep in step with it.
 
-    with tenure.testing.serve() as server, tenure.sync.connect(server.address) as client:
-        ...
+with tenure.testing.serve() as server, tenure.sync.connect(server.address) as client:
+    ...
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
-
         )
         self._drain(self._process.stderr)
         self.address, self.http_address = self._addresses()
@@ -106,8 +105,6 @@ class Server:
         return "".join(self._said)
 
 
-def serve(
-    *arguments: str, config: os.PathLike[str] | str | None = None, listen: str = "127.0.0.1:0"
-) -> Server:
+def serve(*arguments: str, config: os.PathLike[str] | str | None = None, listen: str = "127.0.0.1:0") -> Server:
     """Starts `tenure serve` and returns when it serves. It ends with the `with` block."""
     return Server(config, arguments, listen)
