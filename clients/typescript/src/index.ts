@@ -45,7 +45,7 @@ export {
   invalidationReasons,
 } from "./errors.js";
 export type { Invalidated, InvalidateOptions } from "./invalidate.js";
-export type { McpContext, Owner, OwnerInput, Selector, Session } from "./session.js";
+export type { McpContext, Owner, OwnerInput, Selector, Session, SessionWithState } from "./session.js";
 export type {
   Append,
   Claim,

@@ -69,7 +69,7 @@ export interface Session {
   readonly credentialNames: readonly string[];
 }
 
-/** A session, and whether its state came along: it does where the call returns one. */
+/** A session with its state. */
 export type SessionWithState = Session & { readonly state: State };
 
 /** Which sessions of a namespace an invalidation covers. */
@@ -139,6 +139,15 @@ export function fromSession(session: wire.Session | undefined): Session {
     providerSessionId: session.providerSessionId,
     credentialNames: session.credentialNames,
   };
+}
+
+/** The same, from a call that always returns the state. */
+export function fromSessionWithState(session: wire.Session | undefined): SessionWithState {
+  const own = fromSession(session);
+  if (own.state === undefined) {
+    throw malformed("state");
+  }
+  return { ...own, state: own.state };
 }
 
 export function fromOwner(owner: wire.Owner | undefined): Owner {

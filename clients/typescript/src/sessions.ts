@@ -15,8 +15,8 @@ import type { AppendSchema, UpdateSessionRequest } from "./gen/tenure/v1/session
 import { OnExisting, SessionService } from "./gen/tenure/v1/session_service_pb.js";
 import type { Invalidated, InvalidateOptions } from "./invalidate.js";
 import { invalidate } from "./invalidate.js";
-import type { McpContext, Owner, Session } from "./session.js";
-import { checkedTexts, fromSession, toMcp } from "./session.js";
+import type { McpContext, Owner, Session, SessionWithState } from "./session.js";
+import { checkedTexts, fromSession, fromSessionWithState, toMcp } from "./session.js";
 import type { StateInput, StateInputs } from "./state.js";
 import { checkedInteger, checkedList, checkedState, checkedText, setKey } from "./state.js";
 import { toDuration, toTimestamp } from "./time.js";
@@ -216,7 +216,7 @@ export class Sessions {
   }
 
   /** Reads a session and slides its idle deadline. */
-  async get(sessionId: string, options: GetOptions = {}): Promise<Session> {
+  async get(sessionId: string, options: GetOptions = {}): Promise<SessionWithState> {
     const { session } = await this.#wire.call(
       rpc.getSession,
       {
@@ -228,7 +228,7 @@ export class Sessions {
       },
       options,
     );
-    return fromSession(session);
+    return fromSessionWithState(session);
   }
 
   /** Changes single keys of a session's state, in one step. */

@@ -241,9 +241,10 @@ describe("repetitions", () => {
 
   it("give the state that the repeated answer lacks", async () => {
     let calls = 0;
+    const stateless = { ...anySession, state: undefined };
     const { tenure } = await against({
       updateSession: () =>
-        ++calls === 1 ? Promise.reject(unavailable()) : Promise.resolve({ session: anySession, replayed: true }),
+        ++calls === 1 ? Promise.reject(unavailable()) : Promise.resolve({ session: stateless, replayed: true }),
       getSession: ({ peek }) => ({ session: { ...anySession, state: { peek } } }),
     });
     const session = await sessionsOf(tenure).update("some-session-id-1", { set: { a: 1 } });

@@ -1,19 +1,13 @@
 // Fresh tokens: one caller refreshes, the rest wait. Against a service that keeps the contract's leases.
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
-import { once } from "node:events";
-import { EventEmitter } from "node:events";
 import { describe, it } from "node:test";
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ServiceImpl } from "@connectrpc/connect";
-import { Code } from "@connectrpc/connect";
 import type { OAuthTokenSet } from "tenure-client";
 import { connect, InvalidValueError, RefreshLeaseLostError } from "tenure-client";
-import type { CredentialSchema, CredentialService } from "tenure-client/stubs";
 
-import { refusal, scripted, unavailable } from "./scripted.js";
+import { scripted, unavailable } from "./scripted.js";
+import { Vault } from "./vault.js";
 
 const minute = 60_000;
 const expiring = (accessToken: string, inMs: number): OAuthTokenSet => ({
@@ -21,51 +15,6 @@ const expiring = (accessToken: string, inMs: number): OAuthTokenSet => ({
   refreshToken: `refresh-of-${accessToken}`,
   expiresAt: new Date(Date.now() + inMs),
 });
-
-/** One credential, with leases. */
-class Vault {
-  credential: MessageInitShape<typeof CredentialSchema> = {};
-  version = 0n;
-  lease = "";
-  completions = 0;
-  readonly #changed = new EventEmitter().setMaxListeners(100);
-  readonly methods: Partial<ServiceImpl<typeof CredentialService>> = {
-    putCredential: ({ credential }) => this.#store(credential ?? {}),
-    getCredential: () => ({ credential: this.credential, version: this.version }),
-    beginRefresh: async ({ staleVersion }) => {
-      const { credential, version } = this;
-      while (this.lease !== "" && this.version === staleVersion) {
-        await once(this.#changed, "change");
-      }
-      if (this.version > staleVersion) {
-        const refreshed = { credential: this.credential, version: this.version };
-        return { outcome: { case: "refreshed", value: refreshed } };
-      }
-      this.lease = randomUUID();
-      return { outcome: { case: "lease", value: { leaseId: this.lease, credential, version } } };
-    },
-    completeRefresh: ({ leaseId, credential }) => {
-      this.completions++;
-      if (leaseId !== this.lease) {
-        throw refusal(Code.Aborted, "REFRESH_LEASE_LOST");
-      }
-      this.lease = "";
-      return this.#store(credential ?? {});
-    },
-    abandonRefresh: ({ leaseId }) => {
-      this.lease = leaseId === this.lease ? "" : this.lease;
-      this.#changed.emit("change");
-      return {};
-    },
-  };
-
-  #store(credential: MessageInitShape<typeof CredentialSchema>): { version: bigint } {
-    this.credential = credential;
-    this.version++;
-    this.#changed.emit("change");
-    return { version: this.version };
-  }
-}
 
 async function withVault(
   test: (vault: Vault, credentials: ReturnType<ReturnType<typeof bound>>) => Promise<void>,

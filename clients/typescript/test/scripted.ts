@@ -83,4 +83,5 @@ export const anySession = {
   idleExpiresAt: { seconds: 901n },
   expiresAt: { seconds: 43201n },
   authenticatedAt: { seconds: 1n },
+  state: {},
 };
