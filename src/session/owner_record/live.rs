@@ -12,6 +12,10 @@ pub(super) enum Live {
     #[default]
     None,
     One(Entry),
+    #[expect(
+        clippy::vec_box,
+        reason = "an insertion moves the others, and they are large"
+    )]
     Several(Vec<Box<Entry>>),
 }
 

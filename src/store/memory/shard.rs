@@ -358,12 +358,12 @@ mod tests {
     fn owners_whose_hashes_are_equal_are_told_apart() {
         let fleet = |name: &str| {
             let namespace = Namespace {
-                name: NamespaceName::new(name).unwrap(),
+                name: NamespaceName::new(name).expect("a good name"),
                 limits: Limits::default(),
             };
             Arc::new(Fleet::new(Arc::new(namespace), EventLog::new(1, 1)))
         };
-        let owner = |user| Owner::new("acme", user, "").unwrap();
+        let owner = |user| Owner::new("acme", user, "").expect("a good owner");
         let (here, there) = (fleet("here"), fleet("there"));
         let address = |spot| Address { hash: 7, spot };
         let mut shard = Shard::new();
