@@ -21,6 +21,7 @@ use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
 
 pub mod memory;
+pub mod redis;
 
 /// A namespace as the service knows it: its name and what it allows.
 #[derive(Debug, PartialEq, Eq)]
