@@ -1,4 +1,5 @@
-//! Everything that needs more than one part of the service, or a real server beside it.
+//! What can be tested within one process: the rules, every store against them, and the running service.
 
 mod redis_link;
+mod server;
 mod support;

@@ -1,3 +1,6 @@
-//! What the tests have in common.
+//! What the tests share.
 
-pub mod redis;
+pub(crate) mod backend;
+pub(crate) mod redis;
+pub(crate) mod values;
+pub(crate) mod world;

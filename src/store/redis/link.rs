@@ -48,7 +48,7 @@ pub struct Script {
 }
 
 /// One execution of a script.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Call {
     /// Which.
     pub script: &'static Script,

@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Value};
 use tempfile::TempDir;
 
-pub use cluster::Cluster;
-pub use fake::{Fake, bulk};
-pub use sentinel::Sentinels;
+pub(crate) use cluster::Cluster;
+pub(crate) use fake::{Fake, bulk};
+pub(crate) use sentinel::Sentinels;
 
 /// Far beyond what anything takes here: a test that gets this far has failed.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Polls until it is so.
 #[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + DEADLINE;
     while !is_so() {
         assert!(Instant::now() < until, "not within {DEADLINE:?}: {what}");
@@ -31,22 +31,22 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// How a server is set up, beyond the defaults of the tests.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Further lines of its configuration.
-    pub lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// The password of its default user.
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// Certificates: it then speaks nothing but TLS.
-    pub tls: Option<Certificates>,
+    pub(crate) tls: Option<Certificates>,
 }
 
 impl Options {
-    pub fn line(mut self, line: impl Into<String>) -> Options {
+    pub(crate) fn line(mut self, line: impl Into<String>) -> Options {
         self.lines.push(line.into());
         self
     }
 
-    pub fn password(mut self, password: &str) -> Options {
+    pub(crate) fn password(mut self, password: &str) -> Options {
         self.password = Some(password.to_owned());
         self
     }
@@ -54,25 +54,25 @@ impl Options {
 
 /// One server.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     dir: TempDir,
-    pub port: u16,
+    pub(crate) port: u16,
     options: Options,
     sentinel: bool,
 }
 
 impl Server {
-    pub fn start() -> Server {
+    pub(crate) fn start() -> Server {
         Server::start_with(Options::default())
     }
 
-    pub fn start_with(options: Options) -> Server {
+    pub(crate) fn start_with(options: Options) -> Server {
         Server::launch(options, false, free_port())
     }
 
     /// At a given port, where nothing listens yet.
-    pub fn start_at(port: u16, options: Options) -> Server {
+    pub(crate) fn start_at(port: u16, options: Options) -> Server {
         Server::launch(options, false, port)
     }
 
@@ -102,20 +102,20 @@ impl Server {
     }
 
     /// Where it is, without credentials.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Asks it something, past the link.
     #[track_caller]
-    pub fn ask(&self, words: &[&str]) -> Value {
+    pub(crate) fn ask(&self, words: &[&str]) -> Value {
         match self.try_ask(words) {
             Ok(value) => value,
             Err(error) => panic!("{words:?} at {}: {error}", self.port),
         }
     }
 
-    pub fn try_ask(&self, words: &[&str]) -> redis::RedisResult<Value> {
+    pub(crate) fn try_ask(&self, words: &[&str]) -> redis::RedisResult<Value> {
         let mut command = Cmd::new();
         for word in words {
             command.arg(*word);
@@ -124,7 +124,7 @@ impl Server {
     }
 
     /// A connection past the link.
-    pub fn connect(&self) -> redis::RedisResult<redis::Connection> {
+    pub(crate) fn connect(&self) -> redis::RedisResult<redis::Connection> {
         let patience = Duration::from_secs(2);
         let password = match &self.options.password {
             Some(password) => format!(":{password}@"),
@@ -143,13 +143,13 @@ impl Server {
     }
 
     /// The text of INFO.
-    pub fn info(&self, section: &str) -> String {
+    pub(crate) fn info(&self, section: &str) -> String {
         let answer = self.ask(&["INFO", section]);
         redis::from_redis_value(answer).expect("a text")
     }
 
     /// How many connections have names like the link's.
-    pub fn connections_of_the_link(&self) -> usize {
+    pub(crate) fn connections_of_the_link(&self) -> usize {
         let list: String = redis::from_redis_value(self.ask(&["CLIENT", "LIST"])).expect("a text");
         // The ones of the tests are those that ask, and replicas'.
         list.lines()
@@ -158,34 +158,34 @@ impl Server {
             .count()
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Stops it where it is: connections stay, nothing is answered.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         signal(self.pid(), "STOP");
     }
 
     /// Lets it go on.
-    pub fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         signal(self.pid(), "CONT");
     }
 
     /// Kills it without a chance to say goodbye.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("our own child");
         self.child.wait().expect("our own child");
     }
 
     /// Starts it again where it was, with what it had written to disk.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.child = spawn(self.dir.path(), self.sentinel);
         self.wait_for_answer();
     }
 
     /// What MONITOR shows while `during` runs.
-    pub async fn monitor<F: Future<Output = ()>>(&self, during: F) -> Vec<String> {
+    pub(crate) async fn monitor<F: Future<Output = ()>>(&self, during: F) -> Vec<String> {
         use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
         let stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await;
         let (reader, mut writer) = stream.expect("a connection").into_split();
@@ -225,7 +225,7 @@ fn signal(pid: u32, name: &str) {
 }
 
 /// A port that nobody listens at, for now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
@@ -276,12 +276,12 @@ fn spawn(dir: &Path, sentinel: bool) -> Child {
 
 /// A CA, and a certificate each for a server at 127.0.0.1 and for a client.
 #[derive(Clone, Debug)]
-pub struct Certificates {
+pub(crate) struct Certificates {
     dir: std::sync::Arc<TempDir>,
 }
 
 impl Certificates {
-    pub fn make() -> Certificates {
+    pub(crate) fn make() -> Certificates {
         use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
         let dir = tempfile::tempdir().expect("a directory");
         let write = |name: &str, text: String| {
@@ -307,23 +307,23 @@ impl Certificates {
         self.dir.path().join(name)
     }
 
-    pub fn ca(&self) -> PathBuf {
+    pub(crate) fn ca(&self) -> PathBuf {
         self.file("ca.pem")
     }
 
-    pub fn server_cert(&self) -> PathBuf {
+    pub(crate) fn server_cert(&self) -> PathBuf {
         self.file("server.pem")
     }
 
-    pub fn server_key(&self) -> PathBuf {
+    pub(crate) fn server_key(&self) -> PathBuf {
         self.file("server.key")
     }
 
-    pub fn client_cert(&self) -> PathBuf {
+    pub(crate) fn client_cert(&self) -> PathBuf {
         self.file("client.pem")
     }
 
-    pub fn client_key(&self) -> PathBuf {
+    pub(crate) fn client_key(&self) -> PathBuf {
         self.file("client.key")
     }
 

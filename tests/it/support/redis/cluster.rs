@@ -5,19 +5,19 @@ use redis::Value;
 use super::{Options, Server, free_port, wait_until};
 
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// The first three began as primaries of a third of the slots each, the others as their replicas in order.
-    pub servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
 }
 
 const LAST_SLOTS: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
 impl Cluster {
-    pub fn start() -> Cluster {
+    pub(crate) fn start() -> Cluster {
         Cluster::start_with(&Options::default())
     }
 
-    pub fn start_with(options: &Options) -> Cluster {
+    pub(crate) fn start_with(options: &Options) -> Cluster {
         let start = || {
             let options = options
                 .clone()
@@ -64,7 +64,7 @@ impl Cluster {
 
     /// Waits until each server that answers agrees that all slots are served, each range by a primary with a
     /// replica that is in step.
-    pub fn wait_until_whole(&self) {
+    pub(crate) fn wait_until_whole(&self) {
         for server in &self.servers {
             wait_until("the cluster is whole", || {
                 let Ok(info) = server.try_ask(&["CLUSTER", "INFO"]) else {
@@ -89,7 +89,7 @@ impl Cluster {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let hosts: Vec<_> = self.servers[..3]
             .iter()
             .map(|server| format!("127.0.0.1:{}", server.port))
@@ -98,7 +98,7 @@ impl Cluster {
     }
 
     /// Begins to move a slot between two servers: from now on ASK and TRYAGAIN come from it.
-    pub fn begin_move(&self, slot: u16, from: usize, to: usize) {
+    pub(crate) fn begin_move(&self, slot: u16, from: usize, to: usize) {
         let slot = slot.to_string();
         let (from, to) = (&self.servers[from], &self.servers[to]);
         to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
@@ -106,13 +106,13 @@ impl Cluster {
     }
 
     /// Moves a key of a slot that is on the move.
-    pub fn move_key(&self, key: &str, from: usize, to: usize) {
+    pub(crate) fn move_key(&self, key: &str, from: usize, to: usize) {
         let port = self.servers[to].port.to_string();
         self.servers[from].ask(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000", "REPLACE"]);
     }
 
     /// Moves what is left, and makes the new one the owner.
-    pub fn end_move(&self, slot: u16, from: usize, to: usize) {
+    pub(crate) fn end_move(&self, slot: u16, from: usize, to: usize) {
         let text = slot.to_string();
         loop {
             let keys = self.servers[from].ask(&["CLUSTER", "GETKEYSINSLOT", &text, "100"]);
@@ -131,7 +131,7 @@ impl Cluster {
     }
 
     /// Waits until the replica of a primary has taken over.
-    pub fn wait_for_promotion(&self, replica: usize) {
+    pub(crate) fn wait_for_promotion(&self, replica: usize) {
         wait_until("the replica is promoted", || {
             let server = &self.servers[replica];
             server.info("replication").contains("role:master") && {

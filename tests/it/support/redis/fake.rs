@@ -7,8 +7,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 #[derive(Debug)]
-pub struct Fake {
-    pub port: u16,
+pub(crate) struct Fake {
+    pub(crate) port: u16,
     answers: Answers,
 }
 
@@ -16,7 +16,7 @@ type Answers = Arc<Mutex<HashMap<String, String>>>;
 
 impl Fake {
     /// It is well, new, and by default knows every script, and answers 1.
-    pub async fn start() -> Fake {
+    pub(crate) async fn start() -> Fake {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let answers = Answers::default();
@@ -37,17 +37,17 @@ impl Fake {
     }
 
     /// Sets what it says to a command from now on, in the protocol's own words; an empty text: nothing at all.
-    pub fn answer(&self, command: &str, says: &str) {
+    pub(crate) fn answer(&self, command: &str, says: &str) {
         let mut answers = self.answers.lock().expect("not poisoned");
         answers.insert(command.to_owned(), says.to_owned());
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 }
 
-pub fn bulk(text: &str) -> String {
+pub(crate) fn bulk(text: &str) -> String {
     format!("${}\r\n{text}\r\n", text.len())
 }
 

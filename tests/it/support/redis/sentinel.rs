@@ -5,21 +5,21 @@ use redis::Value;
 use super::{Options, Server, free_port, wait_until};
 
 #[derive(Debug)]
-pub struct Sentinels {
+pub(crate) struct Sentinels {
     /// The first one began as the primary.
-    pub servers: Vec<Server>,
-    pub sentinels: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) sentinels: Vec<Server>,
 }
 
-pub const MASTER: &str = "main";
+pub(crate) const MASTER: &str = "main";
 
 impl Sentinels {
-    pub fn start() -> Sentinels {
+    pub(crate) fn start() -> Sentinels {
         Sentinels::start_with(&Options::default(), &Options::default())
     }
 
     /// Options of the servers, and of the sentinels.
-    pub fn start_with(servers: &Options, sentinels: &Options) -> Sentinels {
+    pub(crate) fn start_with(servers: &Options, sentinels: &Options) -> Sentinels {
         let primary = Server::start_with(servers.clone());
         let replica = || {
             let options = servers.clone().line(format!("replicaof 127.0.0.1 {}", primary.port));
@@ -63,7 +63,7 @@ impl Sentinels {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let hosts: Vec<_> = self
             .sentinels
             .iter()
@@ -73,7 +73,7 @@ impl Sentinels {
     }
 
     /// Waits until the sentinels have agreed on another primary than `old`, and it has taken over.
-    pub fn wait_for_other_than(&self, old: u16) -> &Server {
+    pub(crate) fn wait_for_other_than(&self, old: u16) -> &Server {
         let mut new = None;
         wait_until("a replica is promoted", || {
             let ports = self.sentinels.iter().map(|sentinel| {
