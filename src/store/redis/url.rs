@@ -427,6 +427,8 @@ impl fmt::Display for Address {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut RedisConfig);
+
     fn at(host: &str, port: u16) -> Address {
         Address {
             host: host.to_owned(),
@@ -496,7 +498,6 @@ mod tests {
     fn checks_settings_against_each_other() {
         let fine = || RedisConfig::parse("redis+cluster://h").unwrap();
         fine().check().unwrap();
-        type Change = fn(&mut RedisConfig);
         let cases: [(&str, Change); 9] = [
             ("password_file", |c| {
                 c.password = Some("x".into());

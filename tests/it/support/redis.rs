@@ -130,7 +130,11 @@ impl Server {
             Some(password) => format!(":{password}@"),
             None => String::new(),
         };
-        let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
+        let scheme = if self.options.tls.is_some() {
+            "rediss"
+        } else {
+            "redis"
+        };
         let url = format!("{scheme}://{password}127.0.0.1:{}", self.port);
         let client = match &self.options.tls {
             None => redis::Client::open(url)?,
@@ -270,7 +274,10 @@ fn spawn(dir: &Path, sentinel: bool) -> Child {
     if sentinel {
         command.arg("--sentinel");
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.spawn().expect("redis-server is on the PATH")
 }
 

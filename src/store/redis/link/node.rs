@@ -147,9 +147,11 @@ impl Node {
         let asking = async {
             let held = lane.connection(self).await?;
             match lane::send(&held, command).await {
-                Ok(Value::ServerError(error)) => {
-                    Err(given_up(lane, &held, Trouble::from_server(&error, &self.address)))
-                }
+                Ok(Value::ServerError(error)) => Err(given_up(
+                    lane,
+                    &held,
+                    Trouble::from_server(&error, &self.address),
+                )),
                 Ok(value) => Ok(value),
                 Err(sent) => Err(given_up(lane, &held, sent.trouble(self))),
             }
