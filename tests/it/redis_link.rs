@@ -130,15 +130,14 @@ async fn one_call_is_one_line_in_monitor() {
     let server = Server::start();
     let link = open(&server.url()).await;
     answered(&link, &count("warm")).await;
-    let lines = server
-        .monitor(async {
-            for _ in 0..1000 {
-                link.call(&count("key")).await.expect("an answer");
-            }
-            // Past several beats of the watch.
-            tokio::time::sleep(Duration::from_millis(2500)).await;
-        })
-        .await;
+    let calls = Box::pin(async {
+        for _ in 0..1000 {
+            link.call(&count("key")).await.expect("an answer");
+        }
+        // Past several beats of the watch.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+    });
+    let lines = server.monitor(calls).await;
     let (inside, outside): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.contains(" lua]"));
     assert_eq!(inside.len(), 1000);
     assert_eq!(
@@ -283,7 +282,8 @@ async fn tls_with_a_client_certificate() {
     assert!(is_unavailable(&link.call(&count("key")).await));
     config.tls_cert = Some(tls.client_cert());
     config.tls_key = Some(tls.client_key());
-    config.tls_ca = Some(Certificates::make().ca());
+    let somebody = Certificates::make();
+    config.tls_ca = Some(somebody.ca());
     let link = Link::open(&config).await.expect("settings");
     assert!(is_unavailable(&link.call(&count("key")).await));
 

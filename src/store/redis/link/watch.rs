@@ -102,11 +102,17 @@ async fn look(
     let Some(held) = held.as_ref() else {
         return Err(Trouble::NotSent);
     };
-    if whole {
+    if whole || pulse(node, held).await? == Pulse::Changed {
         whole_look(node, held).await.map(Some)
     } else {
-        pulse(node, held).await.map(|()| None)
+        Ok(None)
     }
+}
+
+#[derive(PartialEq, Eq)]
+enum Pulse {
+    Same,
+    Changed,
 }
 
 async fn ask(node: &Node, held: &Held, command: &mut Cmd) -> Result<Value, Trouble> {
@@ -117,11 +123,21 @@ async fn ask(node: &Node, held: &Held, command: &mut Cmd) -> Result<Value, Troub
     }
 }
 
-/// Any answer at all shows that it is alive: an ACL may forbid CONFIG, hosted ones have none.
-async fn pulse(node: &Node, held: &Held) -> Result<(), Trouble> {
+/// Any answer at all shows that it is alive: an ACL may forbid CONFIG, hosted ones have none. Where there is
+/// one, an unsafe setting is seen within a second.
+async fn pulse(node: &Node, held: &Held) -> Result<Pulse, Trouble> {
     let mut config = redis::cmd("CONFIG");
     match ask(node, held, config.arg("GET").arg("maxmemory-policy")).await {
-        Ok(_) | Err(Trouble::Denied | Trouble::Defect(_)) => Ok(()),
+        Ok(answer) => {
+            let eviction = redis::from_redis_value::<(String, String)>(answer).ok();
+            let findings = node.findings.lock();
+            let known = findings.as_ref().map(|findings| findings.eviction.as_str());
+            match eviction {
+                Some((_, eviction)) if Some(eviction.as_str()) != known => Ok(Pulse::Changed),
+                _ => Ok(Pulse::Same),
+            }
+        }
+        Err(Trouble::Denied | Trouble::Defect(_)) => Ok(Pulse::Same),
         Err(trouble) => Err(trouble),
     }
 }

@@ -83,12 +83,12 @@ impl Sentinels {
     pub(crate) fn wait_for_other_than(&self, old: u16) -> &Server {
         let mut new = None;
         wait_until("a replica is promoted", || {
-            let ports = self.sentinels.iter().map(|sentinel| {
+            let mut ports = self.sentinels.iter().map(|sentinel| {
                 let words = master(sentinel);
                 let at = words.iter().position(|word| word == "port")?;
                 words.get(at + 1)?.parse::<u16>().ok()
             });
-            let Some(port) = ports.last().flatten().filter(|port| *port != old) else {
+            let Some(port) = ports.next_back().flatten().filter(|port| *port != old) else {
                 return false;
             };
             new = self.servers.iter().find(|server| server.port == port);
