@@ -1,6 +1,7 @@
 //! The way to Redis, against real servers: standalone here, behind sentinels and in a cluster beside it.
 
 mod cluster;
+mod durable;
 mod errors;
 mod outage;
 mod sentinel;
