@@ -64,12 +64,16 @@ async fn missing(link: &Link, keys: &[String]) -> usize {
         keys: vec![key.as_bytes().to_vec()],
         args: Vec::new(),
     };
-    answered(link, &is_there(&keys[0])).await;
     let mut missing = 0;
     for keys in keys.chunks(500) {
         let calls: Vec<_> = keys.iter().map(is_there).collect();
-        for outcome in link.call_many(&calls).await {
-            missing += usize::from(outcome.expect("an answer") == Value::Int(0));
+        for (call, outcome) in calls.iter().zip(link.call_many(&calls).await) {
+            let answer = match outcome {
+                Ok(answer) => answer,
+                // Not every server is back, or the machine is busy.
+                Err(_) => answered(link, call).await,
+            };
+            missing += usize::from(answer == Value::Int(0));
         }
     }
     missing
