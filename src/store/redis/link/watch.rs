@@ -47,11 +47,11 @@ impl Findings {
 pub(super) async fn run(servers: Arc<Servers>, node: Arc<Node>) {
     let mut held: Option<Held> = None;
     let mut pause = Pause::new(Duration::from_millis(50), Duration::from_secs(1));
-    let mut last_whole: Option<Instant> = None;
+    let mut last_whole: Option<LastLook> = None;
     let mut last_trouble: Option<Trouble> = None;
     loop {
         let well = node.standing() == Standing::Good && !servers.is_gated();
-        let whole = !well || last_whole.is_none_or(|last| last.elapsed() >= WHOLE_LOOK);
+        let whole = !well || last_whole.as_ref().is_none_or(LastLook::is_old);
         let look = look(&node, &mut held, whole);
         let seen = tokio::time::timeout(node.config.response_timeout, look).await;
         let seen = seen.unwrap_or(Err(Trouble::TimedOut));
@@ -61,7 +61,7 @@ pub(super) async fn run(servers: Arc<Servers>, node: Arc<Node>) {
                     tracing::info!(server = %node.address, "Redis answers");
                 }
                 if let Some(findings) = findings {
-                    last_whole = Some(Instant::now());
+                    last_whole = Some(LastLook::now());
                     servers.found(&node, &findings);
                 }
                 pause.reset();
@@ -87,6 +87,29 @@ pub(super) async fn run(servers: Arc<Servers>, node: Arc<Node>) {
             // While it is down that is known already: the pause grows undisturbed.
             () = node.suspicion.notified(), if last_trouble.is_none() => {}
         }
+    }
+}
+
+/// When a server was looked at whole, by the clock that only runs and by the one that can be set.
+struct LastLook {
+    at: Instant,
+    time_ms: i64,
+}
+
+impl LastLook {
+    fn now() -> LastLook {
+        LastLook {
+            at: Instant::now(),
+            time_ms: now_ms(),
+        }
+    }
+
+    /// Whether it is long ago, or our clock has been set since.
+    fn is_old(&self) -> bool {
+        let passed = self.at.elapsed();
+        let by_the_clock = now_ms() - self.time_ms;
+        let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        passed >= WHOLE_LOOK || (by_the_clock - passed_ms).abs() > SKEW_MS / 4
     }
 }
 
