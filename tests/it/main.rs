@@ -4,6 +4,7 @@ mod cli;
 mod house;
 mod model;
 mod rules;
+mod redis_link;
 mod server;
 mod store_contract;
 mod support;
