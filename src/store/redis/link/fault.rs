@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerError};
 
-use crate::store::redis::url::Address;
+use crate::config::redis::Address;
 
 /// Why a call has no answer. Nothing in it comes from a server, except the text in `Script`, which is for the
 /// log alone.

@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use crate::store::redis::url::Address;
+use crate::config::redis::Address;
 
 /// How many slots a cluster has.
 pub(super) const SLOTS: usize = 16384;
