@@ -33,8 +33,8 @@ async def main() -> None:
 
             # What the identity provider's event says: who it was, and up to which login.
             done = await ada.invalidate("PASSWORD_CHANGED", note="event of the identity provider")
-            print(f"ended: {done.ended_count}")
             await dropping
+        print(f"ended: {done.ended_count}")
         try:
             await ada.get(laptop.id)
         except tenure.SessionInvalidated as error:

@@ -33,7 +33,7 @@ async def search_orders(
         if customer is None:
             return "Which customer?"
         # One atomic step, and only these keys: another tool that runs now keeps its own.
-        session = await sessions.update(
+        updated = await sessions.update(
             session.id,
             set={"customer": customer},
             increment={"searches": 1},
@@ -41,7 +41,7 @@ async def search_orders(
         )
     except tenure.SessionInvalidated as ended:
         return f"You were signed out ({ended.end_reason}). Please sign in again."
-    return f"Orders of {customer} (search {session.state['searches']}, recently {session.state['recent']})"
+    return f"Orders of {customer} (search {updated.state['searches']}, recently {updated.state['recent']})"
 
 
 async def main() -> None:

@@ -174,7 +174,7 @@ def _selector(form: Mapping[str, Any]) -> Json:
 
 def prepared(arguments: Mapping[str, Any]) -> Json:
     """The arguments of a call in this client's own types."""
-    given = value_of(dict(arguments))
+    given: Json = value_of(dict(arguments))
     for name in ("authenticated_at", "authenticated_until"):
         if name in given:
             given[name] = time_of(given[name])
@@ -206,7 +206,7 @@ class Caller:
             owner.get("tenant", ""), owner.get("user", ""), issuer=owner.get("issuer", "")
         )
 
-    async def call(self, do: str, arguments: Mapping[str, Any], watches: dict[str, Any]) -> Json:
+    async def call(self, do: str, arguments: Json, watches: dict[str, Any]) -> Json:
         """Performs a call of a case, and shows its answer."""
         given = prepared(arguments)
         method: Callable[..., Awaitable[Json]] = getattr(self, f"_{do}")

@@ -82,7 +82,7 @@ class Script:
         return [request for name, request, _, _ in self.asked if name == method]
 
     def _answer(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
-        self.asked.append((method, request, dict(context.invocation_metadata()), time.monotonic()))
+        self.asked.append((method, request, _headers(context), time.monotonic()))
         waiting = self.answers.get(method)
         answer = waiting.pop(0) if waiting else self.last[method]
         if isinstance(answer, Fail):
@@ -93,6 +93,10 @@ class Script:
     def __getattr__(self, method: str) -> Callable[[Any, Any], Any]:
         """Every method of both services."""
         return lambda request, context: self._answer(method, request, context)
+
+
+def _headers(context: grpc.ServicerContext) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
 
 
 @contextmanager

@@ -25,9 +25,9 @@ use tenure::store::{
 use super::backend::{Backend, TimeMachine};
 
 /// The default idle TTL of the suite's sessions.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_mins(1);
 /// Their lifetime.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const LIFETIME: Duration = Duration::from_mins(10);
 /// As little as anything takes.
 pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 
@@ -77,6 +77,11 @@ impl World {
             quiet: backend.quiet(),
             minted: AtomicU64::new(1),
         }
+    }
+
+    /// The same over another store.
+    pub(crate) fn over(self, store: Arc<dyn Store>) -> World {
+        World { store, ..self }
     }
 
     pub(crate) async fn now(&self) -> Time {
@@ -269,7 +274,9 @@ impl World {
     /// What happened to sessions by now: which, and what.
     pub(crate) async fn changes(&self, watch: &mut Watch) -> Vec<(SessionId, Change)> {
         let seen = self.seen(watch).await;
-        seen.iter().filter_map(|logged| change(&logged.event)).collect()
+        seen.iter()
+            .filter_map(|logged| change(&logged.event))
+            .collect()
     }
 
     /// Which sessions ended by now, and why.
