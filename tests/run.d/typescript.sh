@@ -10,9 +10,6 @@ part_typescript() {
   check "stubs" typescript npm run stubs
   check "npm test" typescript env TENURE_BIN="$target/debug/tenure" npm test
   check "the package installs" typescript_package
-  if [[ -n ${TENURE_TESTS_LONG:-} ]]; then
-    check "overhead" typescript env TENURE_BIN="$target/debug/tenure" npm run overhead
-  fi
 }
 
 # typescript COMMAND [ARGUMENT...]: in the package's folder.
