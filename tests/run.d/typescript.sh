@@ -17,6 +17,7 @@ typescript() {
   (cd clients/typescript && "$@")
 }
 
+# shellcheck disable=SC2016  # what stands in backticks is JavaScript's
 typescript_install() {
   need npm nodejs npm
   need openssl openssl
