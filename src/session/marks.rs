@@ -19,6 +19,18 @@ pub enum Reach {
     Authenticated(Time),
 }
 
+impl Reach {
+    /// Whether a session is covered when this is carried out at `now`.
+    pub fn covers(self, session: &Meta, now: Time) -> bool {
+        match self {
+            Reach::Made(until) => session.created_at <= until,
+            Reach::Authenticated(until) => {
+                session.authenticated_at <= until.latest_meant().min(now)
+            }
+        }
+    }
+}
+
 /// What is revoked for one subject. Its times only ever grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -26,6 +38,7 @@ pub struct Mark {
     authenticated: Frontier,
     reason: InvalidationReason,
     set_at: Time,
+    renewed_at: Time,
 }
 
 impl Default for Mark {
@@ -35,6 +48,7 @@ impl Default for Mark {
             authenticated: Frontier::default(),
             reason: InvalidationReason::Unspecified,
             set_at: Time::EARLIEST,
+            renewed_at: Time::EARLIEST,
         }
     }
 }
@@ -48,18 +62,24 @@ impl Mark {
         reason: InvalidationReason,
         now: Time,
     ) {
+        let (mut made, mut authenticated) = (self.made.clone(), self.authenticated.clone());
         match reach {
             Reach::Made(until) => {
-                self.made.raise(until, spared);
-                self.authenticated.raise(until, spared);
+                made.raise(until, spared);
+                authenticated.raise(until, spared);
             }
             Reach::Authenticated(until) => {
-                self.authenticated
-                    .raise(until.latest_meant().min(now), spared);
+                authenticated.raise(until.latest_meant().min(now), spared);
             }
         }
-        self.reason = reason;
-        self.set_at = self.set_at.max(now);
+        self.renewed_at = self.renewed_at.max(now);
+        // A late event that covers nothing new does not change why and when the others ended.
+        if (&self.made, &self.authenticated) != (&made, &authenticated) {
+            self.made = made;
+            self.authenticated = authenticated;
+            self.reason = reason;
+            self.set_at = self.set_at.max(now);
+        }
     }
 
     /// Whether a record is dead under this mark.
@@ -78,7 +98,7 @@ impl Mark {
         self.reason
     }
 
-    /// When it was raised last.
+    /// Since when it covers what it covers.
     pub fn set_at(&self) -> Time {
         self.set_at
     }
@@ -93,7 +113,14 @@ impl Mark {
 
     /// Whether nothing that it covers can be alive any more.
     pub fn is_spent(&self, longest_lifetime: Duration, now: Time) -> bool {
-        self.set_at.after(longest_lifetime) < now
+        self.first_spent(longest_lifetime) <= now
+    }
+
+    /// From when on nothing that it covers can be alive any more.
+    pub fn first_spent(&self, longest_lifetime: Duration) -> Time {
+        self.renewed_at
+            .after(longest_lifetime)
+            .after(Duration::from_millis(1))
     }
 }
 

@@ -9,6 +9,7 @@ mod claim;
 mod create;
 mod end;
 mod list;
+mod live;
 mod read;
 mod replay;
 mod rotate;
@@ -25,8 +26,9 @@ pub use update::{Update, Updated};
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
+use self::live::Live;
 use self::replay::Remembered;
 use super::event::{Change, Event, What};
 use super::limits::Limits;
@@ -65,13 +67,30 @@ pub struct Usage {
 #[derive(Clone, Debug)]
 pub struct OwnerRecord {
     owner: Owner,
-    live: HashMap<SessionId, Box<Record>>,
+    live: Live,
+    /// What most owners have nothing of, at most times.
+    rest: Option<Box<Rest>>,
+    bytes: usize,
+}
+
+/// What an owner may have beside sessions.
+#[derive(Clone, Debug, Default)]
+struct Rest {
     ended: HashMap<SessionId, Tombstone>,
     conversations: HashMap<Arc<str>, SessionId>,
     requests: HashMap<(Rpc, RequestId), Remembered>,
     claims: HashMap<Box<str>, Time>,
     mark: Option<Box<Mark>>,
-    bytes: usize,
+}
+
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.ended.is_empty()
+            && self.conversations.is_empty()
+            && self.requests.is_empty()
+            && self.claims.is_empty()
+            && self.mark.is_none()
+    }
 }
 
 impl OwnerRecord {
@@ -79,12 +98,8 @@ impl OwnerRecord {
     pub fn new(owner: Owner) -> OwnerRecord {
         OwnerRecord {
             owner,
-            live: HashMap::new(),
-            ended: HashMap::new(),
-            conversations: HashMap::new(),
-            requests: HashMap::new(),
-            claims: HashMap::new(),
-            mark: None,
+            live: Live::default(),
+            rest: None,
             bytes: 0,
         }
     }
@@ -106,11 +121,7 @@ impl OwnerRecord {
 
     /// Whether nothing is left that anybody could ask for.
     pub fn is_empty(&self) -> bool {
-        self.live.is_empty()
-            && self.ended.is_empty()
-            && self.requests.is_empty()
-            && self.claims.is_empty()
-            && self.mark.is_none()
+        self.live.is_empty() && self.rest.as_ref().is_none_or(|rest| rest.is_empty())
     }
 
     /// The sessions that are alive.
@@ -118,12 +129,18 @@ impl OwnerRecord {
         self.live
             .iter()
             .filter(|(_, record)| self.end_of(&record.meta, moment).is_none())
-            .map(|(id, record)| (id, &**record))
     }
 
     /// Whether the owner has, or lately had, a session with this id.
-    pub fn knows(&self, id: &SessionId) -> bool {
-        self.live.contains_key(id) || self.ended.contains_key(id)
+    pub fn knows(&self, id: &SessionId, moment: &Moment<'_>) -> bool {
+        self.check_free(id, moment).is_err()
+    }
+
+    /// Whether a session that has not been ended comes from this login.
+    pub fn has_login(&self, provider_session_id: &str) -> bool {
+        self.live.iter().any(|(_, record)| {
+            record.meta.provider_session_id.as_deref() == Some(provider_session_id)
+        })
     }
 
     /// Why and when a session ended, or `None` while it is alive.
@@ -133,7 +150,19 @@ impl OwnerRecord {
 
     /// All marks that concern this owner.
     fn marks<'a>(&'a self, moment: &Moment<'a>) -> impl Iterator<Item = &'a Mark> {
-        self.mark.as_deref().into_iter().chain(moment.marks)
+        let own = self.rest.as_ref().and_then(|rest| rest.mark.as_deref());
+        own.into_iter().chain(moment.marks)
+    }
+
+    fn tombstone(&self, id: &SessionId) -> Option<&Tombstone> {
+        self.rest.as_ref()?.ended.get(id)
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_with(|| {
+            self.bytes += size_of::<Rest>();
+            Box::default()
+        })
     }
 
     /// A live session, or why there is none, as its owner may know it.
@@ -143,7 +172,7 @@ impl OwnerRecord {
                 None => return Ok(record),
                 Some(end) => end,
             },
-            None => match self.ended.get(id) {
+            None => match self.tombstone(id) {
                 Some(tombstone) => (tombstone.reason, tombstone.ended_at),
                 None => return Err(Refusal::NotFound),
             },
@@ -161,7 +190,7 @@ impl OwnerRecord {
         conversation: Option<&Arc<str>>,
         moment: &Moment<'_>,
     ) -> Option<(SessionId, &Record)> {
-        let id = self.conversations.get(conversation?)?;
+        let id = self.rest.as_ref()?.conversations.get(conversation?)?;
         let record = self.find(id, moment).ok()?;
         Some((id.clone(), record))
     }
@@ -169,24 +198,25 @@ impl OwnerRecord {
     /// Refuses an id that is taken: live, or known from before.
     fn check_free(&self, id: &SessionId, moment: &Moment<'_>) -> Result<(), Refusal> {
         match self.find(id, moment) {
-            Err(Refusal::NotFound) if !self.leads_to_live(id) => Ok(()),
+            Err(Refusal::NotFound) if !self.leads_to_live(id, moment) => Ok(()),
             _ => Err(Refusal::SessionExists),
         }
     }
 
-    /// Whether an ended id was rotated into a session that has not ended.
-    fn leads_to_live(&self, id: &SessionId) -> bool {
-        self.ended
-            .get(id)
-            .is_some_and(|tombstone| self.id_of(tombstone.record_id).is_some())
+    /// Whether an ended id was rotated into a session that is alive.
+    fn leads_to_live(&self, id: &SessionId, moment: &Moment<'_>) -> bool {
+        self.tombstone(id).is_some_and(|tombstone| {
+            self.alive(moment)
+                .any(|(_, record)| record.meta.record_id == tombstone.record_id)
+        })
     }
 
-    /// The id that a record bears now.
-    fn id_of(&self, record_id: RecordId) -> Option<&SessionId> {
+    /// The records that have not been ended. For asking often.
+    fn unended_records(&self) -> HashSet<RecordId> {
         self.live
             .iter()
-            .find(|(_, record)| record.meta.record_id == record_id)
-            .map(|(id, _)| id)
+            .map(|(_, record)| record.meta.record_id)
+            .collect()
     }
 
     /// Refuses a login that is older than a mark.
@@ -207,22 +237,23 @@ impl OwnerRecord {
         self.bytes += entry_bytes(&id) + record.len_bytes();
         if let Some(conversation) = &record.meta.conversation {
             let known = self
+                .rest_mut()
                 .conversations
                 .insert(Arc::clone(conversation), id.clone());
             if known.is_none() {
                 self.bytes += conversation_bytes(conversation);
             }
         }
-        self.live.insert(id, Box::new(record));
+        self.live.insert(id, record);
     }
 
     fn remove_live(&mut self, id: &SessionId) -> Option<Record> {
-        let record = *self.live.remove(id)?;
+        let record = self.live.remove(id)?;
         self.bytes -= entry_bytes(id) + record.len_bytes();
-        if let Some(conversation) = &record.meta.conversation
-            && self.conversations.get(conversation) == Some(id)
+        if let (Some(conversation), Some(rest)) = (&record.meta.conversation, &mut self.rest)
+            && rest.conversations.get(conversation) == Some(id)
         {
-            self.conversations.remove(conversation);
+            rest.conversations.remove(conversation);
             self.bytes -= conversation_bytes(conversation);
         }
         Some(record)
@@ -257,11 +288,13 @@ impl OwnerRecord {
             ended_at,
             record_id,
         };
-        self.ended.insert(id, tombstone);
+        self.rest_mut().ended.insert(id, tombstone);
     }
 
     fn unbury(&mut self, id: &SessionId) {
-        if self.ended.remove(id).is_some() {
+        if let Some(rest) = &mut self.rest
+            && rest.ended.remove(id).is_some()
+        {
             self.bytes -= tombstone_bytes(id);
         }
     }

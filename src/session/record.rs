@@ -122,19 +122,23 @@ impl Record {
     pub fn len_bytes(&self) -> usize {
         let meta = &self.meta;
         let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
-        let labels = meta.labels.as_ref().map_or(0, |labels| {
-            labels.iter().map(|label| label.len() + 16).sum::<usize>() + 16
-        });
-        let mcp = meta
-            .mcp
-            .as_ref()
-            .map_or(0, |mcp| mcp.len_bytes() + size_of::<Mcp>() + 16);
         size_of::<Record>()
             + self.state.len_bytes()
+            + 16
             + text(&meta.provider_session_id)
             + text(&meta.conversation)
-            + labels
-            + mcp
+            + meta.labels.as_deref().map_or(0, Self::label_bytes)
+            + meta.mcp.as_deref().map_or(0, Self::mcp_bytes)
+    }
+
+    /// About how many bytes labels take.
+    pub fn label_bytes(labels: &[Box<str>]) -> usize {
+        labels.iter().map(|label| label.len() + 16).sum::<usize>() + 16
+    }
+
+    /// About how many bytes an MCP context takes.
+    pub fn mcp_bytes(mcp: &Mcp) -> usize {
+        mcp.len_bytes() + size_of::<Mcp>() + 16
     }
 }
 

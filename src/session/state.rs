@@ -283,6 +283,19 @@ impl Patch {
         Ok(())
     }
 
+    /// How many bytes a state grows by, at most.
+    pub fn len_bytes(&self) -> usize {
+        // An entry's frame, or a number with it.
+        const FRAME: usize = 32;
+        let set = self.set.as_ref().map_or(0, State::len_bytes);
+        let increments = self.increment.iter().map(|(key, _)| key.len() + FRAME);
+        let appends = self
+            .append
+            .iter()
+            .map(|(key, tail)| key.len() + tail.elements.len() + FRAME);
+        set + increments.chain(appends).sum::<usize>()
+    }
+
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.set.as_ref().is_none_or(|set| set.len_bytes() == 0)

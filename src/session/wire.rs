@@ -40,6 +40,8 @@ const FIXED32: u64 = 5;
 /// Reads a message's fields one after the other.
 pub struct Fields<'a> {
     rest: &'a [u8],
+    /// Whether a number took more bytes than it needs: not every language's decoder reads those.
+    overlong: bool,
 }
 
 /// A field's content.
@@ -58,7 +60,10 @@ pub enum Field<'a> {
 impl<'a> Fields<'a> {
     /// Starts at the first field of a message.
     pub fn of(message: &'a [u8]) -> Fields<'a> {
-        Fields { rest: message }
+        Fields {
+            rest: message,
+            overlong: false,
+        }
     }
 
     /// The next field with its number, or `None` at the end.
@@ -93,6 +98,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The form of what has been read, as far as its frames go.
+    fn form(&self) -> Form {
+        if self.overlong {
+            Form::Unusual
+        } else {
+            Form::Plain
+        }
+    }
+
     fn varint(&mut self) -> Result<u64, Fault> {
         let mut value = 0_u64;
         for (place, &byte) in self.rest.iter().enumerate().take(10) {
@@ -101,6 +115,7 @@ impl<'a> Fields<'a> {
             }
             value |= u64::from(byte & 0x7F) << (7 * place);
             if byte & 0x80 == 0 {
+                self.overlong |= byte == 0 && place > 0;
                 self.rest = &self.rest[place + 1..];
                 return Ok(value);
             }
@@ -185,7 +200,11 @@ fn split_entry(entry: &[u8]) -> Result<(&str, &[u8], Form), Fault> {
                 }
             }
             (2, Field::Delimited(bytes)) => {
-                if value.replace(bytes).is_some() || key.is_none() {
+                if value.replace(bytes).is_some() {
+                    // Decoders would have to merge the two, and not all of them do.
+                    return Err(Fault::Malformed);
+                }
+                if key.is_none() {
                     form = Form::Unusual;
                 }
             }
@@ -196,15 +215,24 @@ fn split_entry(entry: &[u8]) -> Result<(&str, &[u8], Form), Fault> {
     if key.is_none() {
         form = Form::Unusual;
     }
-    Ok((key.unwrap_or_default(), value.ok_or(Fault::NoKind)?, form))
+    Ok((
+        key.unwrap_or_default(),
+        value.ok_or(Fault::NoKind)?,
+        form.and(fields.form()),
+    ))
 }
 
 fn check_value(value: &[u8], left: usize, depth: usize) -> Result<Form, Fault> {
     let mut kinds = 0;
+    let mut message_kind = None;
     let mut form = Form::Plain;
     let mut fields = Fields::of(value);
     while let Some((number, field)) = fields.next()? {
         kinds += 1;
+        if matches!(number, STRUCT | LIST) && message_kind.replace(number) == Some(number) {
+            // Decoders would have to merge the two, and not all of them do.
+            return Err(Fault::Malformed);
+        }
         let found = match (number, field) {
             (NULL, Field::Varint(0)) | (BOOL, Field::Varint(0 | 1)) => Form::Plain,
             (NULL | BOOL, Field::Varint(_)) => Form::Unusual,
@@ -229,7 +257,7 @@ fn check_value(value: &[u8], left: usize, depth: usize) -> Result<Form, Fault> {
     }
     match kinds {
         0 => Err(Fault::NoKind),
-        1 => Ok(form),
+        1 => Ok(form.and(fields.form())),
         _ => Ok(Form::Unusual),
     }
 }
@@ -251,7 +279,7 @@ fn check_struct(entries: &[u8], left: usize, depth: usize) -> Result<Form, Fault
             _ => form = Form::Unusual,
         }
     }
-    Ok(form)
+    Ok(form.and(fields.form()))
 }
 
 fn check_list(elements: &[u8], left: usize, depth: usize) -> Result<Form, Fault> {
@@ -264,7 +292,7 @@ fn check_list(elements: &[u8], left: usize, depth: usize) -> Result<Form, Fault>
             _ => form = Form::Unusual,
         }
     }
-    Ok(form)
+    Ok(form.and(fields.form()))
 }
 
 /// The keys seen in one map: a plain list while there are few.

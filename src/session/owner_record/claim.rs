@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::replay::Outcome;
+use super::replay::{Outcome, Remembered};
 use super::{Moment, OwnerRecord};
 use crate::session::limits::LimitName;
 use crate::session::refusal::Refusal;
@@ -17,6 +17,13 @@ pub struct Claim {
     pub ttl: Duration,
     /// If it may be repeated.
     pub request: Option<Request>,
+}
+
+impl Claim {
+    /// About how many bytes an owner's record grows by, at most.
+    pub fn len_bytes(&self) -> usize {
+        claim_bytes(&self.key) + Remembered::MOST_FIXED_BYTES
+    }
 }
 
 /// What a claim did.
@@ -39,21 +46,28 @@ impl OwnerRecord {
             });
         }
         let held = self
-            .claims
-            .get(&claim.key)
+            .rest
+            .as_ref()
+            .and_then(|rest| rest.claims.get(&claim.key))
             .is_some_and(|until| moment.now < *until);
         if !held {
             // Only a full house is worth counting through.
             let maximum = moment.limits.claims_per_owner;
-            if self.claims.len() >= maximum {
+            if self.claims() >= maximum {
                 self.drop_old_claims(moment.now);
             }
-            if !self.claims.contains_key(&claim.key) {
-                LimitName::ClaimsPerOwner.check(self.claims.len() + 1, maximum)?;
+            let until = moment.now.after(claim.ttl);
+            let known = self
+                .rest
+                .as_mut()
+                .and_then(|rest| rest.claims.get_mut(&claim.key));
+            if let Some(known) = known {
+                *known = until;
+            } else {
+                LimitName::ClaimsPerOwner.check(self.claims() + 1, maximum)?;
                 self.bytes += claim_bytes(&claim.key);
+                self.rest_mut().claims.insert(claim.key.clone(), until);
             }
-            self.claims
-                .insert(claim.key.clone(), moment.now.after(claim.ttl));
         }
         let claimed = !held;
         self.remember(moment, Rpc::Claim, request, || Outcome::Claim { claimed });
@@ -63,9 +77,16 @@ impl OwnerRecord {
         })
     }
 
+    fn claims(&self) -> usize {
+        self.rest.as_ref().map_or(0, |rest| rest.claims.len())
+    }
+
     pub(super) fn drop_old_claims(&mut self, now: super::Time) {
+        let Some(rest) = &mut self.rest else {
+            return;
+        };
         let bytes = &mut self.bytes;
-        self.claims.retain(|key, until| {
+        rest.claims.retain(|key, until| {
             let kept = now < *until;
             if !kept {
                 *bytes -= claim_bytes(key);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::replay::Outcome;
-use super::{Moment, OwnerRecord, shown};
+use super::replay::{Outcome, Remembered};
+use super::{Moment, OwnerRecord, entry_bytes, shown};
 use crate::session::event::{Change, Event};
 use crate::session::limits::{AtSessionLimit, LimitName};
 use crate::session::names::{RecordId, SessionId};
@@ -41,6 +41,21 @@ pub struct Create {
     pub on_existing: OnExisting,
     /// If it may be repeated.
     pub request: Option<Request>,
+}
+
+impl Create {
+    /// About how many bytes an owner's record grows by, at most.
+    pub fn len_bytes(&self) -> usize {
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
+        entry_bytes(&self.id)
+            + size_of::<Record>()
+            + self.state.len_bytes()
+            + 2 * text(&self.conversation)
+            + text(&self.provider_session_id)
+            + self.labels.as_deref().map_or(0, Record::label_bytes)
+            + self.mcp.as_deref().map_or(0, Record::mcp_bytes)
+            + Remembered::MOST_FIXED_BYTES
+    }
 }
 
 /// What to do if the conversation has a live session.

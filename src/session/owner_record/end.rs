@@ -6,6 +6,7 @@ use crate::session::marks::Reach;
 use crate::session::names::{RecordId, SessionId};
 use crate::session::record::Meta;
 use crate::session::refusal::{EndReason, InvalidationReason};
+use crate::session::time::Time;
 
 /// What an invalidation ends of one owner's sessions.
 #[derive(Clone, Debug)]
@@ -57,12 +58,13 @@ impl OwnerRecord {
         events: &mut Vec<Event>,
     ) -> usize {
         let spared = self.spared(invalidation.except.as_ref());
+        let reach = self.reach_all_made(invalidation.reach, moment);
         let meant: Vec<SessionId> = self
             .alive(moment)
             .filter(|(id, record)| {
                 self.is_meant(id, &record.meta, &invalidation.target)
                     && Some(record.meta.record_id) != spared
-                    && is_reached(&record.meta, invalidation.reach, moment)
+                    && reach.covers(&record.meta, moment.now)
             })
             .map(|(id, _)| id.clone())
             .collect();
@@ -70,14 +72,17 @@ impl OwnerRecord {
             return meant.len();
         }
         if matches!(invalidation.target, Target::All) {
-            let reach = invalidation.reach;
-            let spared = spared.as_slice();
-            if self.mark.is_none() {
+            let rest = self.rest_mut();
+            let first = rest.mark.is_none();
+            rest.mark.get_or_insert_default().raise(
+                reach,
+                spared.as_slice(),
+                invalidation.reason,
+                moment.now,
+            );
+            if first {
                 self.bytes += size_of::<super::Mark>();
             }
-            self.mark
-                .get_or_insert_default()
-                .raise(reach, spared, invalidation.reason, moment.now);
         }
         for id in &meant {
             let reason = EndReason::Invalidated(invalidation.reason);
@@ -90,7 +95,19 @@ impl OwnerRecord {
     pub fn spared(&self, id: Option<&SessionId>) -> Option<RecordId> {
         let id = id?;
         let live = self.live.get(id).map(|record| record.meta.record_id);
-        live.or_else(|| self.ended.get(id).map(|tombstone| tombstone.record_id))
+        live.or_else(|| self.tombstone(id).map(|tombstone| tombstone.record_id))
+    }
+
+    /// Sessions made behind a mark of this very millisecond are dated later, but they were made before an
+    /// invalidation that comes now.
+    fn reach_all_made(&self, reach: Reach, moment: &Moment<'_>) -> Reach {
+        match reach {
+            Reach::Made(until) if until >= moment.now => {
+                let made = self.live.iter().map(|(_, record)| record.meta.created_at);
+                Reach::Made(made.fold(until, Time::max))
+            }
+            reach => reach,
+        }
     }
 
     fn is_meant(&self, id: &SessionId, meta: &Meta, target: &Target) -> bool {
@@ -102,19 +119,9 @@ impl OwnerRecord {
             Target::Id(wanted) => {
                 id == wanted
                     || self
-                        .ended
-                        .get(wanted)
+                        .tombstone(wanted)
                         .is_some_and(|tombstone| tombstone.record_id == meta.record_id)
             }
-        }
-    }
-}
-
-fn is_reached(meta: &Meta, reach: Reach, moment: &Moment<'_>) -> bool {
-    match reach {
-        Reach::Made(until) => meta.created_at <= until,
-        Reach::Authenticated(until) => {
-            meta.authenticated_at <= until.latest_meant().min(moment.now)
         }
     }
 }

@@ -30,6 +30,10 @@ pub(super) enum Outcome {
 }
 
 impl Remembered {
+    /// What remembering a request takes, beside the keys of increments, and with the room that an owner's
+    /// first takes.
+    pub(super) const MOST_FIXED_BYTES: usize = size_of::<Self>() + 32 + size_of::<super::Rest>();
+
     pub(super) fn len_bytes(&self) -> usize {
         let held = match &self.outcome {
             Outcome::Session { increments, .. } => increments
@@ -53,7 +57,11 @@ impl OwnerRecord {
         let Some(request) = request else {
             return Ok(None);
         };
-        match self.requests.get(&(rpc, request.id)) {
+        let known = self
+            .rest
+            .as_ref()
+            .and_then(|rest| rest.requests.get(&(rpc, request.id)));
+        match known {
             Some(known) if moment.now < known.until => {
                 if known.fingerprint == request.fingerprint {
                     Ok(Some(&known.outcome))
@@ -94,7 +102,8 @@ impl OwnerRecord {
             outcome: outcome(),
         };
         self.bytes += remembered.len_bytes();
-        if let Some(expired) = self.requests.insert((rpc, request.id), remembered) {
+        let requests = &mut self.rest_mut().requests;
+        if let Some(expired) = requests.insert((rpc, request.id), remembered) {
             self.bytes -= expired.len_bytes();
         }
     }

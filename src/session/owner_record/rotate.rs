@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::replay::Outcome;
-use super::{Moment, OwnerRecord, shown};
+use super::replay::{Outcome, Remembered};
+use super::{Moment, OwnerRecord, entry_bytes, shown, tombstone_bytes};
 use crate::session::event::{Change, Event};
 use crate::session::names::SessionId;
 use crate::session::record::Session;
@@ -22,6 +22,20 @@ pub struct Rotate {
     pub provider_session_id: Option<Option<Arc<str>>>,
     /// If it may be repeated.
     pub request: Option<Request>,
+}
+
+impl Rotate {
+    /// About how many bytes an owner's record grows by, at most.
+    pub fn len_bytes(&self) -> usize {
+        let login = match &self.provider_session_id {
+            Some(Some(login)) => login.len() + 16,
+            _ => 0,
+        };
+        2 * entry_bytes(&self.new_id)
+            + tombstone_bytes(&self.new_id)
+            + login
+            + Remembered::MOST_FIXED_BYTES
+    }
 }
 
 /// What a Rotate did.
@@ -52,6 +66,13 @@ impl OwnerRecord {
             });
         }
         self.find(id, moment)?;
+        if self.owner.is_anonymous() && rotate.new_id.place() != id.place() {
+            // Without a user, a session is found by this part of its id.
+            return Err(Refusal::invalid(
+                "new_session_id",
+                "must begin with the same 16 characters when the owner has no user",
+            ));
+        }
         self.check_login(rotate.authenticated_at, moment)?;
         self.check_free(&rotate.new_id, moment)?;
 

@@ -6,8 +6,8 @@ use crate::session::names::SessionId;
 use crate::session::time::Time;
 
 impl OwnerRecord {
-    /// Ends what is dead, forgets what is over.
-    pub fn settle(&mut self, moment: &Moment<'_>, events: &mut Vec<Event>) {
+    /// Ends what is dead and forgets what is over. Answers the ids that it has forgotten.
+    pub fn settle(&mut self, moment: &Moment<'_>, events: &mut Vec<Event>) -> Vec<SessionId> {
         let mut dead: Vec<_> = self
             .live
             .iter()
@@ -20,40 +20,48 @@ impl OwnerRecord {
         for (at, id, reason) in dead {
             self.end_live(&id, reason, at, events);
         }
-        self.drop_old_tombstones(moment);
+        let forgotten = self.drop_old_tombstones(moment);
         self.drop_old_claims(moment.now);
-        let bytes = &mut self.bytes;
-        self.requests.retain(|_, remembered| {
-            let kept = moment.now < remembered.until;
-            if !kept {
-                *bytes -= remembered.len_bytes();
+        if let Some(rest) = &mut self.rest {
+            let bytes = &mut self.bytes;
+            rest.requests.retain(|_, remembered| {
+                let kept = moment.now < remembered.until;
+                if !kept {
+                    *bytes -= remembered.len_bytes();
+                }
+                kept
+            });
+            if let Some(mark) = &rest.mark
+                && mark.is_spent(moment.limits.max_lifetime_max, moment.now)
+            {
+                rest.mark = None;
+                *bytes -= size_of::<super::Mark>();
             }
-            kept
-        });
-        if let Some(mark) = &self.mark
-            && mark.is_spent(moment.limits.max_lifetime_max, moment.now)
-        {
-            self.mark = None;
-            self.bytes -= size_of::<super::Mark>();
+            if rest.is_empty() {
+                self.rest = None;
+                self.bytes -= size_of::<super::Rest>();
+            }
         }
+        forgotten
     }
 
     /// A tombstone stays for its time; that of a rotated id as long as the session lives on, so that
     /// whoever invalidates the old id ends the session.
-    fn drop_old_tombstones(&mut self, moment: &Moment<'_>) {
-        let over: Vec<SessionId> = self
-            .ended
-            .iter()
-            .filter(|(_, tombstone)| {
-                moment.now >= tombstone.ended_at.after(moment.limits.tombstone_ttl)
-                    && self.id_of(tombstone.record_id).is_none()
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in over {
-            self.ended.remove(&id);
-            self.bytes -= tombstone_bytes(&id);
-        }
+    fn drop_old_tombstones(&mut self, moment: &Moment<'_>) -> Vec<SessionId> {
+        let unended = self.unended_records();
+        let Some(rest) = &mut self.rest else {
+            return Vec::new();
+        };
+        let over = rest.ended.extract_if(|_, tombstone| {
+            moment.now >= tombstone.ended_at.after(moment.limits.tombstone_ttl)
+                && !unended.contains(&tombstone.record_id)
+        });
+        let bytes = &mut self.bytes;
+        over.map(|(id, _)| {
+            *bytes -= tombstone_bytes(&id);
+            id
+        })
+        .collect()
     }
 
     /// When there is something to settle next, if nothing is used in between.
@@ -61,21 +69,27 @@ impl OwnerRecord {
         let limits = moment.limits;
         let deadlines = self
             .live
-            .values()
-            .map(|record| record.meta.idle_expires_at());
-        let tombstones = self
+            .iter()
+            .map(|(_, record)| record.meta.idle_expires_at());
+        let Some(rest) = &self.rest else {
+            return deadlines.min();
+        };
+        // The tombstone of a rotated id is not over before its session is, which is due itself.
+        let unended = self.unended_records();
+        let tombstones = rest
             .ended
             .values()
+            .filter(|tombstone| !unended.contains(&tombstone.record_id))
             .map(|tombstone| tombstone.ended_at.after(limits.tombstone_ttl));
-        let requests = self.requests.values().map(|remembered| remembered.until);
-        let marks = self
+        let requests = rest.requests.values().map(|remembered| remembered.until);
+        let marks = rest
             .mark
             .iter()
-            .map(|mark| mark.set_at().after(limits.max_lifetime_max));
+            .map(|mark| mark.first_spent(limits.max_lifetime_max));
         deadlines
             .chain(tombstones)
             .chain(requests)
-            .chain(self.claims.values().copied())
+            .chain(rest.claims.values().copied())
             .chain(marks)
             .min()
     }

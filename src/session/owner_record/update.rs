@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::replay::Outcome;
+use super::replay::{Outcome, Remembered};
 use super::{Moment, OwnerRecord, shown};
 use crate::session::event::{Change, Event};
 use crate::session::names::SessionId;
-use crate::session::record::{Mcp, Session};
+use crate::session::record::{Mcp, Record, Session};
 use crate::session::refusal::Refusal;
 use crate::session::request::{Request, Rpc};
 use crate::session::state::Patch;
@@ -40,6 +40,19 @@ pub struct Updated {
 }
 
 impl Update {
+    /// About how many bytes an owner's record grows by, at most.
+    pub fn len_bytes(&self) -> usize {
+        let keys = self.patch.increment.iter().map(|(key, _)| key.len() + 64);
+        self.patch.len_bytes()
+            + self.mcp.as_ref().map_or(0, |mcp| Record::mcp_bytes(mcp))
+            + self
+                .labels
+                .as_ref()
+                .map_or(0, |labels| Record::label_bytes(labels))
+            + keys.sum::<usize>()
+            + Remembered::MOST_FIXED_BYTES
+    }
+
     fn changes_nothing(&self) -> bool {
         self.patch.is_empty() && self.mcp.is_none() && self.labels.is_none()
     }

@@ -1,0 +1,342 @@
+//! A part of the owners, under one lock.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use super::fleet::{Fleet, shift};
+use super::index::Index;
+use super::slab::Slab;
+use crate::session::event::{Change, Event, What};
+use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::owner_record::OwnerRecord;
+use crate::session::time::Time;
+
+/// How much the store holds, over all shards.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) sessions: AtomicUsize,
+    pub(super) bytes: AtomicUsize,
+}
+
+/// Where an owner's record is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Address {
+    /// A keyed hash of namespace, owner and spot.
+    pub(super) hash: u64,
+    /// Zero, but for the anonymous owner, who has a record for each place and each claim.
+    pub(super) spot: u64,
+}
+
+/// The keyed hashes of a store.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hashes(RandomState);
+
+impl Hashes {
+    /// Where the record is that holds a session.
+    pub(super) fn of_session(
+        &self,
+        namespace: &NamespaceName,
+        owner: &Owner,
+        id: &SessionId,
+    ) -> Address {
+        let spot = if owner.is_anonymous() {
+            self.0.hash_one(("place", id.place()))
+        } else {
+            0
+        };
+        self.of_spot(namespace, owner, spot)
+    }
+
+    /// Where the record is that holds a claim.
+    pub(super) fn of_claim(&self, namespace: &NamespaceName, owner: &Owner, key: &str) -> Address {
+        let spot = if owner.is_anonymous() {
+            self.0.hash_one(("claim", key))
+        } else {
+            0
+        };
+        self.of_spot(namespace, owner, spot)
+    }
+
+    /// Where the only record of a named owner is.
+    pub(super) fn of_owner(&self, namespace: &NamespaceName, owner: &Owner) -> Address {
+        self.of_spot(namespace, owner, 0)
+    }
+
+    fn of_spot(&self, namespace: &NamespaceName, owner: &Owner, spot: u64) -> Address {
+        Address {
+            hash: self.0.hash_one((namespace, owner, spot)),
+            spot,
+        }
+    }
+
+    pub(super) fn of_id(&self, namespace: &NamespaceName, id: &SessionId) -> u64 {
+        self.0.hash_one((namespace, id))
+    }
+
+    pub(super) fn of_login(&self, namespace: &NamespaceName, issuer: &str, login: &str) -> u64 {
+        self.0.hash_one((namespace, issuer, login))
+    }
+}
+
+/// A part of the owners.
+#[derive(Debug)]
+pub(super) struct Shard {
+    slots: Slab<Slot>,
+    owners: Index,
+    ids: Index,
+    logins: Index,
+    /// When which slot is to be settled. An entry that says another time than its slot is void.
+    due: BinaryHeap<Reverse<(Time, u32)>>,
+}
+
+/// One owner's record, and what the store needs to find it again.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) record: OwnerRecord,
+    address: Address,
+    due: Option<Time>,
+}
+
+/// The size of a record, to count by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Size {
+    pub(super) sessions: usize,
+    pub(super) bytes: usize,
+}
+
+impl Size {
+    /// What a slot takes beside its record: itself, and its entries in the index and in the queue.
+    pub(super) const SLOT: usize = size_of::<Slot>() + 48;
+
+    pub(super) fn of(record: &OwnerRecord) -> Size {
+        Size {
+            sessions: record.unended(),
+            bytes: record.len_bytes() + Self::SLOT,
+        }
+    }
+}
+
+impl Shard {
+    /// Owners are settled at whole steps of this, so that nobody is settled for every millisecond.
+    const STEP: Duration = Duration::from_millis(500);
+
+    pub(super) fn new() -> Shard {
+        Shard {
+            slots: Slab::new(),
+            owners: Index::default(),
+            ids: Index::default(),
+            logins: Index::default(),
+            due: BinaryHeap::new(),
+        }
+    }
+
+    pub(super) fn find(&self, fleet: &Arc<Fleet>, owner: &Owner, address: Address) -> Option<u32> {
+        self.owners.find(address.hash).find(|&number| {
+            self.slots.get(number).is_some_and(|slot| {
+                slot.address.spot == address.spot
+                    && Arc::ptr_eq(&slot.fleet, fleet)
+                    && slot.record.owner() == owner
+            })
+        })
+    }
+
+    pub(super) fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(number)
+    }
+
+    pub(super) fn slot_mut(&mut self, number: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(number)
+    }
+
+    /// Numbers beyond this one are not in use.
+    pub(super) fn end(&self) -> u32 {
+        self.slots.end()
+    }
+
+    /// Those who may bear an id, by its hash.
+    pub(super) fn bearing(&self, id_hash: u64) -> Vec<u32> {
+        self.ids.find(id_hash).collect()
+    }
+
+    /// Those who may have sessions of a login, by its hash.
+    pub(super) fn logged_in(&self, login_hash: u64) -> Vec<u32> {
+        self.logins.find(login_hash).collect()
+    }
+
+    /// Keeps a new owner's record.
+    pub(super) fn insert(
+        &mut self,
+        fleet: &Arc<Fleet>,
+        address: Address,
+        record: OwnerRecord,
+    ) -> u32 {
+        let number = self.slots.insert(Slot {
+            fleet: Arc::clone(fleet),
+            record,
+            address,
+            due: None,
+        });
+        self.owners.insert(address.hash, number);
+        number
+    }
+
+    /// Draws the consequences of an operation: counters, indexes, log, and when to look again.
+    ///
+    /// `before` is the record's size before it (nothing for a new one), `soonest` the shortest time after
+    /// which something that it made may be over.
+    pub(super) fn conclude(
+        &mut self,
+        hashes: &Hashes,
+        totals: &Totals,
+        number: u32,
+        before: Size,
+        events: Vec<Event>,
+        soonest: Option<Time>,
+    ) {
+        let Some(slot) = self.slots.get(number) else {
+            return;
+        };
+        let after = Size::of(&slot.record);
+        shift(&totals.sessions, before.sessions, after.sessions);
+        shift(&totals.bytes, before.bytes, after.bytes);
+        slot.fleet
+            .count(slot.record.owner(), before.sessions, after.sessions);
+        for event in &events {
+            self.index(hashes, number, event);
+        }
+        if !events.is_empty()
+            && let Some(slot) = self.slots.get(number)
+        {
+            slot.fleet.log.append(events);
+        }
+        if let Some(soonest) = soonest {
+            self.look_at(number, soonest);
+        }
+    }
+
+    fn index(&mut self, hashes: &Hashes, number: u32, event: &Event) {
+        let (
+            Some(slot),
+            What::Session {
+                id,
+                provider_session_id,
+                change,
+                ..
+            },
+        ) = (self.slots.get(number), &event.what)
+        else {
+            return;
+        };
+        let name = &slot.fleet.namespace.name;
+        let issuer = slot.record.owner().issuer();
+        let login = provider_session_id.as_deref();
+        let (starts, may_stop) = match change {
+            Change::Created => (login, None),
+            Change::Rotated {
+                previous_provider_session_id,
+                ..
+            } => (login, previous_provider_session_id.as_deref()),
+            Change::Ended(_) => (None, login),
+            Change::Updated => return,
+        };
+        if !matches!(change, Change::Ended(_)) {
+            self.ids.insert(hashes.of_id(name, id), number);
+        }
+        if let Some(login) = may_stop
+            && !slot.record.has_login(login)
+        {
+            self.logins
+                .remove(hashes.of_login(name, issuer, login), number);
+        }
+        // The session may have ended in the very step that made it known.
+        if let Some(login) = starts
+            && slot.record.has_login(login)
+        {
+            self.logins
+                .insert(hashes.of_login(name, issuer, login), number);
+        }
+    }
+
+    /// Removes what a settled record has forgotten, and the record if nothing is left of it.
+    pub(super) fn forget(
+        &mut self,
+        hashes: &Hashes,
+        totals: &Totals,
+        number: u32,
+        forgotten: &[SessionId],
+    ) {
+        let Some(slot) = self.slots.get(number) else {
+            return;
+        };
+        let name = &slot.fleet.namespace.name;
+        for id in forgotten {
+            self.ids.remove(hashes.of_id(name, id), number);
+        }
+        if slot.record.is_empty() {
+            shift(&totals.bytes, Size::of(&slot.record).bytes, 0);
+            self.owners.remove(slot.address.hash, number);
+            self.slots.remove(number);
+        }
+    }
+
+    /// Makes sure that a slot is looked at when `time` has come.
+    pub(super) fn look_at(&mut self, number: u32, time: Time) {
+        let time = next_step(time, Self::STEP);
+        let Some(slot) = self.slots.get_mut(number) else {
+            return;
+        };
+        if slot.due.is_some_and(|due| due <= time) {
+            return;
+        }
+        slot.due = Some(time);
+        self.due.push(Reverse((time, number)));
+        // Each earlier time leaves a void entry behind.
+        if self.due.len() > 2 * self.slots.end() as usize + 64 {
+            let slots = &self.slots;
+            self.due.retain(|Reverse((time, number))| {
+                slots
+                    .get(*number)
+                    .is_some_and(|slot| slot.due == Some(*time))
+            });
+        }
+    }
+
+    /// The next slot that is due, and since when. It is not due any more.
+    pub(super) fn next_due(&mut self, now: Time) -> Option<(u32, Time)> {
+        loop {
+            let &Reverse((time, number)) = self.due.peek()?;
+            if time > now {
+                return None;
+            }
+            self.due.pop();
+            if let Some(slot) = self.slots.get_mut(number)
+                && slot.due == Some(time)
+            {
+                slot.due = None;
+                return Some((number, time));
+            }
+        }
+    }
+
+    /// Whether anything is due.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.due
+            .peek()
+            .is_some_and(|Reverse((time, _))| *time <= now)
+    }
+}
+
+/// The first whole step at or after a time.
+fn next_step(time: Time, step: Duration) -> Time {
+    let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+    let past = time.as_millis().rem_euclid(step);
+    if past == 0 {
+        return time;
+    }
+    Time::from_millis(time.as_millis().saturating_add(step - past))
+}

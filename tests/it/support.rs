@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod backend;
+pub(crate) mod values;
+pub(crate) mod world;

@@ -1,0 +1,93 @@
+//! The stores under test, and what drives their time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tenure::session::time::Time;
+use tenure::store::Store;
+use tenure::store::memory::{Bounds, Clock, MemoryStore};
+
+/// A kind of store.
+#[async_trait]
+pub(crate) trait Backend: Send + Sync {
+    /// An empty store, and the clock that it goes by.
+    async fn open(&self, bounds: Bounds) -> (Arc<dyn Store>, Arc<dyn TimeMachine>);
+
+    /// The same store after its process was started anew.
+    async fn reopen(&self, bounds: Bounds) -> Arc<dyn Store>;
+
+    /// What it cannot do, and why that is right. The suite asserts each lack.
+    fn lacks(&self) -> &'static [(Capability, &'static str)];
+
+    /// How long nothing has to happen until a watcher has seen everything.
+    fn quiet(&self) -> Duration;
+
+    /// Whether it lacks something.
+    fn is_without(&self, capability: Capability) -> bool {
+        self.lacks().iter().any(|(lack, _)| *lack == capability)
+    }
+}
+
+/// What some stores can do and others cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capability {
+    /// Sessions outlive the process.
+    Durability,
+}
+
+/// Moves a store's time.
+#[async_trait]
+pub(crate) trait TimeMachine: Send + Sync {
+    /// What the store will take for the time.
+    async fn now(&self) -> Time;
+    /// Moves it forwards.
+    async fn advance(&self, by: Duration);
+    /// Sets the machine's clock back, as happens in a machine's life.
+    async fn set_back(&self, by: Duration);
+}
+
+/// The store in memory.
+pub(crate) struct Memory;
+
+/// Some moment in the year 2030, a whole second.
+pub(crate) const START: Time = Time::from_millis(1_900_000_000_000);
+
+#[async_trait]
+impl Backend for Memory {
+    async fn open(&self, bounds: Bounds) -> (Arc<dyn Store>, Arc<dyn TimeMachine>) {
+        let clock = Clock::stopped_at(START);
+        let store = MemoryStore::new(bounds, clock.clone());
+        (Arc::new(store), Arc::new(clock))
+    }
+
+    async fn reopen(&self, bounds: Bounds) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new(bounds, Clock::stopped_at(START)))
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[(
+            Capability::Durability,
+            "it keeps nothing anywhere but in memory, and says so",
+        )]
+    }
+
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(10)
+    }
+}
+
+#[async_trait]
+impl TimeMachine for Clock {
+    async fn now(&self) -> Time {
+        Clock::now(self)
+    }
+
+    async fn advance(&self, by: Duration) {
+        Clock::advance(self, by);
+    }
+
+    async fn set_back(&self, by: Duration) {
+        Clock::set_back(self, by);
+    }
+}
