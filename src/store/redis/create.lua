@@ -15,6 +15,7 @@ local per_owner, evicts = tonumber(ARGV[26]), ARGV[27] == '1'
 local outcome, reused = outcome_of(KEYS[9], fingerprint, now)
 if reused then return reused end
 if outcome then
+  if outcome:byte(1) == 2 and not may_end then return { ENDS_OTHERS } end
   if may_end then fence() end
   return replay(outcome)
 end
@@ -32,7 +33,7 @@ if existing then
       local used = math.max(tonumber(entry[2]), now)
       redis.call('HSET', OWNER, 'u:' .. existing, millis(used))
       local revision = parse(entry[1]).revision
-      remember(KEYS[9], fingerprint, request_ttl, now, session_outcome(existing, false, revision))
+      remember(KEYS[9], fingerprint, request_ttl, now, session_outcome(existing, 0, revision))
       return { EXISTING, existing, entry[1], millis(used), entry[3] }
     end
     replaced = { existing, entry[1], REPLACED }
@@ -94,5 +95,5 @@ redis.call('PEXPIRE', KEYS[8], millis(session.expires - now + 2 * tombstone_ttl 
 event(CREATED_EVENT, now, id, session)
 insert_live(id, session, created, ARGV[33])
 count(1)
-remember(KEYS[9], fingerprint, request_ttl, now, session_outcome(id, true, 1))
+remember(KEYS[9], fingerprint, request_ttl, now, session_outcome(id, ended[1] and 2 or 1, 1))
 return { DONE, millis(created), ended }

@@ -1,5 +1,5 @@
--- Marks: what src/session/marks.rs does to them. A packed mark is two frontiers, reason, time, and the
--- records that each frontier spares.
+-- Marks: what src/session/marks.rs does to them. A packed mark is two frontiers, why, since when, when it was
+-- renewed last, and the records that each frontier spares.
 local function raise_frontier(frontier, till, spared)
   local known = {}
   for _, theirs in ipairs(frontier.spared) do known[theirs[1]] = true end
@@ -44,13 +44,17 @@ end
 -- the ids of the records that are left alone, 16 bytes each.
 local function raised(mark, kind, till, spared, reason, at)
   local made, logins = { till = -math.huge, spared = {} }, { till = -math.huge, spared = {} }
-  local set_at = -math.huge
+  local why, set_at, renewed_at = 0, -math.huge, -math.huge
   if mark then
-    local pos, _
-    made.till, logins.till, _, set_at, pos = struct.unpack('<ddBd', mark)
+    local pos
+    made.till, logins.till, why, set_at, renewed_at, pos = struct.unpack('<ddBdd', mark)
     made.spared, pos = unpack_spared(mark, pos)
     logins.spared = unpack_spared(mark, pos)
   end
+  local function frontiers()
+    return struct.pack('<dd', made.till, logins.till), pack_spared(made) .. pack_spared(logins)
+  end
+  local old_tills, old_spared = frontiers()
   local set = {}
   for pos = 1, #spared, 16 do set[spared:sub(pos, pos + 15)] = true end
   if kind == 'm' then
@@ -59,6 +63,10 @@ local function raised(mark, kind, till, spared, reason, at)
   else
     raise_frontier(logins, math.min(latest_meant(till), at), set)
   end
-  return struct.pack('<ddBd', made.till, logins.till, reason, math.max(set_at, at))
-    .. pack_spared(made) .. pack_spared(logins)
+  local tills, spares = frontiers()
+  -- A late event that covers nothing new does not change why and when the others ended.
+  if tills ~= old_tills or spares ~= old_spared then
+    why, set_at = reason, math.max(set_at, at)
+  end
+  return tills .. struct.pack('<Bdd', why, set_at, math.max(renewed_at, at)) .. spares
 end

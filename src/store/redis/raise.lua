@@ -23,4 +23,4 @@ if ARGV[9] ~= '' then
   local last = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[10], '*', 'p', known[2] or '0-0', 'e', text)
   redis.call('HSET', KEYS[1], 'e', last)
 end
-return { 0 }
+return { 0, string.format('%.0f', at) }

@@ -104,17 +104,13 @@ local function sessions()
   return found
 end
 
--- The id that a record bears now.
-local function id_of(record_id)
-  for id, entry in pairs(sessions()) do
-    if entry.m and entry.m:sub(46, 61) == record_id then return id end
-  end
-end
-
--- The id under which a session lives that bore `id` before a rotation.
+-- The session, not ended yet, that bore `id` before a rotation.
 local function successor(id)
   local grave = redis.call('HGET', GRAVES, id)
-  if grave and grave:byte(1) == ROTATED then return id_of(grave:sub(10, 25)) end
+  if not grave or grave:byte(1) ~= ROTATED then return nil end
+  for _, entry in pairs(sessions()) do
+    if entry.m:sub(46, 61) == grave:sub(10, 25) then return entry end
+  end
 end
 
 local function entry_of(id) return redis.call('HMGET', OWNER, 'm:' .. id, 'u:' .. id, 'x:' .. id) end
@@ -123,7 +119,9 @@ local function entry_of(id) return redis.call('HMGET', OWNER, 'm:' .. id, 'u:' .
 local function is_taken(id)
   local entry = entry_of(id)
   local refused = refusal(entry[1], entry[2], id, marks, now)
-  return not refused or refused[1] == ENDED or successor(id) ~= nil
+  if not refused or refused[1] == ENDED then return true end
+  local next_one = successor(id)
+  return next_one ~= nil and not ending(next_one.m, next_one.u, marks, now)
 end
 
 -- Whether a login is older than a mark. OwnerRecord::check_login.
@@ -191,15 +189,16 @@ local function in_chunks(command, key, first, last)
   end
 end
 
--- How a remembered request is answered: without state, at the revision of then.
-local function session_outcome(id, created, revision, increments)
-  return struct.pack('<BI6', created and 1 or 0, revision) .. framed(id) .. (increments or '')
+-- How a remembered request is answered: without state, at the revision of then. `how` is 1 if it made the
+-- session, 2 if it ended others for it, else 0.
+local function session_outcome(id, how, revision, increments)
+  return struct.pack('<BI6', how, revision) .. framed(id) .. (increments or '')
 end
 
 local function replay(outcome)
-  local created, revision, id, pos = struct.unpack('<BI6Hc0', outcome)
+  local how, revision, id, pos = struct.unpack('<BI6Hc0', outcome)
   local entry = entry_of(id)
   local refused = refusal(entry[1], entry[2], id, marks, now)
   if refused then return refused end
-  return { REPLAYED, id, entry[1], entry[2], entry[3], created, revision, outcome:sub(pos) }
+  return { REPLAYED, id, entry[1], entry[2], entry[3], how, revision, outcome:sub(pos) }
 end

@@ -14,10 +14,13 @@ local function record_under(id)
   local grave = redis.call('HGET', GRAVES, id)
   return grave and grave:sub(10, 25)
 end
--- A creation may be dated a little ahead: what is made so far includes it.
-local made_till = at
-if ARGV[21] == '' then made_till = math.max(at, tonumber(marks[7] or 0)) end
-local till = kind == 'm' and made_till or math.min(tonumber(ARGV[16]), at)
+local till = at
+if kind == 'a' then
+  till = math.min(tonumber(ARGV[16]), at)
+elseif ARGV[21] == '' then
+  -- Sessions made behind a mark of this very millisecond are dated later, but they were made before now.
+  for _, entry in pairs(all) do till = math.max(till, parse(entry.m).created) end
+end
 local spared = record_under(spared_id)
 local wanted = target == 'i' and record_under(value)
 
@@ -46,4 +49,4 @@ else
   fence()
 end
 for _, id in ipairs(meant) do end_live(id, all[id].m, 16 + reason, at) end
-return { DONE, #meant, ended }
+return { DONE, #meant, ended, millis(at) }

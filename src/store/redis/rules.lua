@@ -18,8 +18,8 @@ end
 -- Whether a mark covers a session: Mark::covers.
 local function covers(mark, packed, created, authenticated)
   local made, logins = struct.unpack('<dd', mark)
-  if #mark > 29 then
-    local record_id, pos = packed:sub(46, 61), 26
+  if #mark > 37 then
+    local record_id, pos = packed:sub(46, 61), 34
     made, pos = until_for(mark, pos, made, record_id)
     logins = until_for(mark, pos, logins, record_id)
   end

@@ -29,13 +29,12 @@ for i = 13, #ARGV do
     redis.call('UNLINK', KEYS[i - 5])
     local grave = redis.call('HGET', GRAVES, id)
     local over = grave and struct.unpack('<d', grave, 2) + tombstone_ttl
-    local next_id = over and now >= over and successor(id)
+    local next_one = over and now >= over and successor(id)
     if over and now < over then
       redis.call('ZADD', DUE, millis(over), member)
-    elseif next_id then
-      local entry = entry_of(next_id)
-      local s = parse(entry[1])
-      redis.call('ZADD', DUE, millis(math.min(tonumber(entry[2]) + s.idle, s.expires)), member)
+    elseif next_one then
+      local s = parse(next_one.m)
+      redis.call('ZADD', DUE, millis(math.min(tonumber(next_one.u) + s.idle, s.expires)), member)
     else
       redis.call('HDEL', GRAVES, id)
       redis.call('ZREM', DUE, member)
@@ -45,4 +44,4 @@ for i = 13, #ARGV do
 end
 local left = tonumber(redis.call('HGET', OWNER, 'n') or 0)
 if left <= 0 and redis.call('EXISTS', GRAVES) == 0 then redis.call('UNLINK', OWNER) end
-return { DONE, #dead, lateness }
+return { DONE, #dead, lateness, millis(now) }

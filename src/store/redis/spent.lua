@@ -2,9 +2,9 @@
 -- ARGV: 1, 2 clock; 3 field, 4 the longest lifetime.
 local now, member = clock(), '!m' .. ARGV[3]
 local mark = redis.call('HGET', KEYS[1], ARGV[3])
-local till = mark and struct.unpack('<d', mark, 18) + tonumber(ARGV[4])
-if till and now <= till then
-  redis.call('ZADD', KEYS[2], string.format('%.0f', till + 1), member)
+local till = mark and struct.unpack('<d', mark, 26) + tonumber(ARGV[4]) + 1
+if till and now < till then
+  redis.call('ZADD', KEYS[2], string.format('%.0f', till), member)
 else
   redis.call('HDEL', KEYS[1], ARGV[3])
   redis.call('ZREM', KEYS[2], member)

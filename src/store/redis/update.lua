@@ -80,5 +80,5 @@ if mcp ~= '' then
 end
 if changes and watched then event(UPDATED_EVENT, now, id, session) end
 remember(KEYS[9], fingerprint, request_ttl, now,
-  session_outcome(id, false, session.revision, table.concat(packed_increments)))
+  session_outcome(id, 0, session.revision, table.concat(packed_increments)))
 return { DONE, id, packed, used, entry[3], shows and redis.call('HGETALL', content), increments }
