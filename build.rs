@@ -11,10 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(
-        out_dir.join("descriptors.bin"),
-        descriptors.encode_to_vec(),
-    )?;
+    fs::write(out_dir.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // A session's state passes through as the bytes that came (see src/grpc/raw.rs). Maps are ordered, so
     // that equal requests have equal bytes.
     tonic_prost_build::configure()

@@ -1,14 +1,37 @@
 //! The configuration: typed, checked whole, every fault reported at once.
+//!
+//! Built-in default < TOML file < environment < flags. Each setting is declared once, in
+//! `config/settings.rs`: reading, checking, `tenure config show` and `docs/SETTINGS.md` come from there.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 
+mod check;
+mod fault;
+mod kind;
+mod layers;
+mod load;
+mod redact;
+mod reference;
+mod settings;
+mod show;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use fault::{Fault, Faults, Origin};
+pub use layers::{File, Flag, Sources};
+pub use load::Loaded;
+pub use reference::reference;
+pub use value::{parse_duration, show_duration};
+
 /// All settings of the service.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `[grpc]`
     pub grpc: Grpc,
@@ -49,10 +72,32 @@ pub struct Grpc {
     pub max_connection_age: Option<Duration>,
     /// How long an idle connection goes without a ping.
     pub keepalive_interval: Duration,
+    /// Whether all that a connection has to say in one turn goes out in one write.
+    pub coalesce_writes: bool,
     /// How long calls may take to finish after the signal to stop.
     pub drain_grace: Duration,
     /// How often a watcher without events hears a heartbeat.
     pub watch_heartbeat: Duration,
+}
+
+impl Default for Grpc {
+    fn default() -> Self {
+        Grpc {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
+            insecure: false,
+            tls: None,
+            threads: None,
+            max_message_bytes: 1024 * 1024,
+            max_concurrent_streams: 128,
+            max_header_list_bytes: 16 * 1024,
+            max_in_flight: 4096,
+            max_connection_age: None,
+            keepalive_interval: Duration::from_secs(30),
+            coalesce_writes: true,
+            drain_grace: Duration::from_secs(20),
+            watch_heartbeat: Duration::from_secs(10),
+        }
+    }
 }
 
 /// TLS of the gRPC port.
@@ -73,6 +118,14 @@ pub struct Http {
     pub listen: SocketAddr,
 }
 
+impl Default for Http {
+    fn default() -> Self {
+        Http {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7071)),
+        }
+    }
+}
+
 /// The store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Store {
@@ -88,6 +141,18 @@ pub struct Store {
     pub sweep_interval: Duration,
 }
 
+impl Default for Store {
+    fn default() -> Self {
+        Store {
+            url: "memory:".to_owned(),
+            max_sessions: 1_000_000,
+            max_bytes: 1024 * 1024 * 1024,
+            event_log_length: 65_536,
+            sweep_interval: Duration::from_secs(1),
+        }
+    }
+}
+
 /// The log on stderr.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Log {
@@ -95,6 +160,15 @@ pub struct Log {
     pub filter: String,
     /// `text` or `json`.
     pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
 }
 
 /// How log lines look.

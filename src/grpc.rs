@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use self::peer::Peer;
 use self::v1::session_service_server::SessionServiceServer;
 use crate::config;
 use crate::sessions::Sessions;
 
 mod convert;
 mod edge;
+mod peer;
 pub mod raw;
 mod session;
 mod status;

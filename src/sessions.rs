@@ -8,6 +8,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
 
+use crate::events::{Deed, Events};
 use crate::session::names::{NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
     Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
@@ -19,9 +20,11 @@ use crate::store::{
     Answer, Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
 
+pub mod call;
 pub mod mint;
 pub mod namespaces;
 
+pub use call::{Call, Caller, Operation};
 pub use namespaces::Namespaces;
 
 /// Why an operation was not done.
@@ -59,6 +62,7 @@ impl From<Refusal> for Error {
 pub struct Sessions {
     store: Arc<dyn Store>,
     namespaces: Namespaces,
+    events: Arc<Events>,
     fingerprint_key: hmac::Key,
     /// Looking for violations costs the store; only so many at once, and none is owed.
     violation_checks: Arc<Semaphore>,
@@ -70,6 +74,7 @@ impl Sessions {
         Sessions {
             store,
             namespaces,
+            events: Arc::new(Events::new()),
             fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &mint::random::<32>()),
             violation_checks: Arc::new(Semaphore::new(4)),
         }
@@ -86,15 +91,18 @@ impl Sessions {
     }
 
     /// Lets a call into a namespace.
-    pub fn enter(&self, namespace: &str) -> Result<Arc<Namespace>, Error> {
+    pub fn enter(&self, call: &Call, namespace: &str) -> Result<Arc<Namespace>, Error> {
         let name =
             NamespaceName::new(namespace).map_err(|bad| Refusal::invalid("namespace", bad.0))?;
+        match &*call.caller {
+            Caller::Local => {}
+        }
         self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
     }
 
     /// Lets a call into a namespace on an owner's behalf.
-    pub fn enter_for(&self, namespace: &str, owner: Owner) -> Result<Place, Error> {
-        let namespace = self.enter(namespace)?;
+    pub fn enter_for(&self, call: &Call, namespace: &str, owner: Owner) -> Result<Place, Error> {
+        let namespace = self.enter(call, namespace)?;
         if owner.is_anonymous() && !namespace.limits.allow_anonymous {
             return Err(Refusal::invalid(
                 "owner.user",
@@ -106,28 +114,50 @@ impl Sessions {
     }
 
     /// Makes a session, or finds the live one of its conversation.
-    pub async fn create(&self, place: &Place, create: Create) -> Result<Created, Error> {
-        Ok(self.store.create(place, create).await?)
+    pub async fn create(
+        &self,
+        call: &Call,
+        place: &Place,
+        create: Create,
+    ) -> Result<Created, Error> {
+        let created = self.store.create(place, create).await?;
+        let deed = if created.created {
+            Deed::Created
+        } else {
+            Deed::Found
+        };
+        self.tell(call, place, &created.session.id, deed);
+        Ok(created)
     }
 
     /// Reads a session and, unless it peeks, slides it.
-    pub async fn read(&self, place: &Place, id: &SessionId, read: Read) -> Result<Session, Error> {
-        self.told(place, id, self.store.read(place, id, read).await)
+    pub async fn read(
+        &self,
+        call: &Call,
+        place: &Place,
+        id: &SessionId,
+        read: Read,
+    ) -> Result<Session, Error> {
+        let answer = self.store.read(place, id, read).await;
+        self.told(call, place, id, answer, Deed::Retrieved)
     }
 
     /// Changes single keys of a session.
     pub async fn update(
         &self,
+        call: &Call,
         place: &Place,
         id: &SessionId,
         update: Update,
     ) -> Result<Updated, Error> {
-        self.told(place, id, self.store.update(place, id, update).await)
+        let answer = self.store.update(place, id, update).await;
+        self.told(call, place, id, answer, Deed::Updated)
     }
 
     /// Gives a session a new id.
     pub async fn rotate(
         &self,
+        call: &Call,
         place: &Place,
         id: &SessionId,
         rotate: Rotate,
@@ -139,14 +169,17 @@ impl Sessions {
             )
             .into());
         }
-        self.told(place, id, self.store.rotate(place, id, rotate).await)
+        let answer = self.store.rotate(place, id, rotate).await;
+        self.told(call, place, id, answer, Deed::Rotated)
     }
 
     /// Ends a session on its owner's behalf.
-    pub async fn end(&self, place: &Place, id: &SessionId) -> Result<bool, Error> {
+    pub async fn end(&self, call: &Call, place: &Place, id: &SessionId) -> Result<bool, Error> {
         let ended = self.store.end(place, id).await?;
-        if !ended {
-            self.look_for_violation(place, id);
+        if ended {
+            self.tell(call, place, id, Deed::Ended);
+        } else {
+            self.look_for_violation(call, place, id);
         }
         Ok(ended)
     }
@@ -154,6 +187,7 @@ impl Sessions {
     /// Ends all that a revocation covers.
     pub async fn revoke(
         &self,
+        call: &Call,
         namespace: &Arc<Namespace>,
         revocation: Revocation,
     ) -> Result<Revoked, Error> {
@@ -166,11 +200,21 @@ impl Sessions {
             )
             .into());
         }
-        Ok(self.store.revoke(namespace, revocation).await?)
+        let dry_run = revocation.dry_run;
+        let revoked = self.store.revoke(namespace, revocation).await?;
+        if !dry_run {
+            self.events.tell(call, namespace, None, Deed::Invalidated);
+        }
+        Ok(revoked)
     }
 
     /// An owner's live sessions, newest first, and whether more follow.
-    pub async fn list(&self, place: &Place, page: Page) -> Result<(Vec<Session>, bool), Error> {
+    pub async fn list(
+        &self,
+        _call: &Call,
+        place: &Place,
+        page: Page,
+    ) -> Result<(Vec<Session>, bool), Error> {
         if place.owner.is_anonymous() {
             return Err(Refusal::invalid(
                 "owner.user",
@@ -182,44 +226,63 @@ impl Sessions {
     }
 
     /// Claims a key.
-    pub async fn claim_once(&self, place: &Place, claim: Claim) -> Result<Claimed, Error> {
+    pub async fn claim_once(
+        &self,
+        _call: &Call,
+        place: &Place,
+        claim: Claim,
+    ) -> Result<Claimed, Error> {
         Ok(self.store.claim_once(place, claim).await?)
     }
 
     /// The lifecycle events of a namespace.
     pub async fn watch(
         &self,
+        _call: &Call,
         namespace: &Arc<Namespace>,
         after: Option<Cursor>,
     ) -> Result<Watch, Error> {
         Ok(self.store.watch(namespace, after).await?)
     }
 
+    fn tell(&self, call: &Call, place: &Place, id: &SessionId, deed: Deed) {
+        self.events.tell(call, &place.namespace, Some(id), deed);
+    }
+
     /// Passes an answer about one session on. Where there is none for this owner, the reason is looked for
     /// on the inside, after the answer: it must not take longer for a session that somebody else has.
-    fn told<T>(&self, place: &Place, id: &SessionId, answer: Answer<T>) -> Result<T, Error> {
-        if matches!(answer, Err(StoreError::Refused(Refusal::NotFound))) {
-            self.look_for_violation(place, id);
+    fn told<T>(
+        &self,
+        call: &Call,
+        place: &Place,
+        id: &SessionId,
+        answer: Answer<T>,
+        deed: Deed,
+    ) -> Result<T, Error> {
+        match &answer {
+            Ok(_) => self.tell(call, place, id, deed),
+            Err(StoreError::Refused(Refusal::NotFound)) => {
+                self.look_for_violation(call, place, id);
+            }
+            Err(_) => {}
         }
         Ok(answer?)
     }
 
-    fn look_for_violation(&self, place: &Place, id: &SessionId) {
+    fn look_for_violation(&self, call: &Call, place: &Place, id: &SessionId) {
         let Ok(permit) = Arc::clone(&self.violation_checks).try_acquire_owned() else {
             return;
         };
-        let store = Arc::clone(&self.store);
-        let (place, id) = (place.clone(), id.clone());
+        let (store, events) = (Arc::clone(&self.store), Arc::clone(&self.events));
+        let (call, place, id) = (call.clone(), place.clone(), id.clone());
         tokio::spawn(async move {
             let bearers = store.bearers(&place.namespace, &id).await;
             let foreign = bearers.is_ok_and(|owners| {
                 !owners.is_empty() && owners.iter().all(|owner| *owner != place.owner)
             });
             if foreign {
-                tracing::warn!(
-                    namespace = place.namespace.name.as_str(),
-                    "ownership violation: a session id was used by someone who does not own it"
-                );
+                let violation = Deed::OwnershipViolation;
+                events.tell(&call, &place.namespace, Some(&id), violation);
             }
             drop(permit);
         });

@@ -7,9 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+use self::memory::{Clock, MemoryStore};
+use crate::config;
 use crate::session::event::{Event, What};
 use crate::session::limits::Limits;
 use crate::session::marks::{Reach, Subject};
@@ -21,6 +24,15 @@ use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
 
 pub mod memory;
+pub mod redis;
+
+/// Opens the store of the configuration.
+pub fn open(config: &config::Store) -> anyhow::Result<Arc<dyn Store>> {
+    match config.url.split(':').next() {
+        Some("memory") => Ok(Arc::new(MemoryStore::new(config, Clock::system()))),
+        _ => bail!("there is no such store"),
+    }
+}
 
 /// A namespace as the service knows it: its name and what it allows.
 #[derive(Debug, PartialEq, Eq)]

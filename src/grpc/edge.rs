@@ -14,9 +14,10 @@ use tonic::Status;
 use tower::{Layer, Service};
 use tracing::Instrument as _;
 
+use super::Peer;
 use super::status;
 use crate::config;
-use crate::sessions::Error;
+use crate::sessions::{Call, Caller, Error, Operation};
 
 mod admission;
 mod correlation;
@@ -28,6 +29,7 @@ use correlation::CorrelationId;
 /// Puts the edge around the services.
 #[derive(Clone)]
 pub(super) struct EdgeLayer {
+    local: Arc<Caller>,
     admission: Arc<Admission>,
     max_message_bytes: usize,
 }
@@ -35,6 +37,7 @@ pub(super) struct EdgeLayer {
 impl EdgeLayer {
     pub(super) fn new(config: &config::Grpc) -> EdgeLayer {
         EdgeLayer {
+            local: Arc::new(Caller::Local),
             admission: Arc::new(Admission::new(config.max_in_flight)),
             max_message_bytes: config.max_message_bytes,
         }
@@ -75,16 +78,30 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let mut inner = self.inner.clone();
         let edge = self.edge.clone();
         let correlation = CorrelationId::of(request.headers());
-        let span = tracing::info_span!("call", correlation_id = correlation.as_str());
+        let Some(operation) = Operation::at(request.uri().path()) else {
+            let answer = correlation.attach(status::method_unknown().into_http());
+            return Box::pin(std::future::ready(Ok(answer)));
+        };
+        let span = tracing::info_span!(
+            "call",
+            rpc = operation.name(),
+            correlation_id = correlation.as_str()
+        );
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
+        request.extensions_mut().insert(Call {
+            caller: Arc::clone(&edge.local),
+            operation,
+            correlation_id: correlation.as_str().into(),
+            peer,
+        });
         let answer = async move {
-            let path = request.uri().path().to_owned();
             let deadline = deadline::of(request.headers());
             let compressed = is_compressed(request.headers());
-            let answer = match edge.admission.admit(&path) {
+            let answer = match edge.admission.admit(operation) {
                 Err(error) => refused(error),
                 Ok(_admitted) => {
                     // A panic costs its call, not the process. Nothing of the call is looked at again.

@@ -13,7 +13,7 @@ use super::watch::{self, EventStream, Filter};
 use crate::session::fields;
 use crate::session::names::SessionId;
 use crate::session::owner_record::{PageStart, Read, Shown};
-use crate::sessions::{Error, Sessions};
+use crate::sessions::{Call, Error, Sessions};
 use crate::store::{Cursor, Place};
 
 /// The service over the use cases.
@@ -37,21 +37,34 @@ impl Service {
         }
     }
 
-    fn enter(&self, namespace: &str, owner: Option<v1::Owner>) -> Result<Place, Error> {
+    fn enter(
+        &self,
+        call: &Call,
+        namespace: &str,
+        owner: Option<v1::Owner>,
+    ) -> Result<Place, Error> {
         let owner = request::owner(owner)?;
-        self.sessions.enter_for(namespace, owner)
+        self.sessions.enter_for(call, namespace, owner)
     }
 
     fn enter_with_id(
         &self,
+        call: &Call,
         namespace: &str,
         owner: Option<v1::Owner>,
         session_id: &str,
     ) -> Result<(Place, SessionId), Error> {
-        let place = self.enter(namespace, owner)?;
+        let place = self.enter(call, namespace, owner)?;
         let id = fields::known_id("session_id", session_id)?;
         Ok((place, id))
     }
+}
+
+/// What the edge knows of a call, and its message.
+fn taken_apart<T>(mut request: Request<T>) -> Result<(Call, T), Error> {
+    // Every way in leads through the edge. Without it nobody has a right to anything.
+    let call = request.extensions_mut().remove::<Call>();
+    Ok((call.ok_or(Error::Internal)?, request.into_inner()))
 }
 
 #[tonic::async_trait]
@@ -60,10 +73,10 @@ impl SessionService for Service {
         &self,
         request: Request<v1::CreateSessionRequest>,
     ) -> Result<Response<v1::CreateSessionResponse>, Status> {
-        let mut request = request.into_inner();
-        let place = self.enter(&request.namespace, request.owner.take())?;
+        let (call, mut request) = taken_apart(request)?;
+        let place = self.enter(&call, &request.namespace, request.owner.take())?;
         let create = request::create(&self.sessions, &place, request)?;
-        let created = self.sessions.create(&place, create).await?;
+        let created = self.sessions.create(&call, &place, create).await?;
         Ok(Response::new(answer::created(&place, created)))
     }
 
@@ -71,11 +84,15 @@ impl SessionService for Service {
         &self,
         request: Request<v1::GetSessionRequest>,
     ) -> Result<Response<v1::GetSessionResponse>, Status> {
-        let request = request.into_inner();
-        let (place, id) =
-            self.enter_with_id(&request.namespace, request.owner, &request.session_id)?;
+        let (call, request) = taken_apart(request)?;
+        let (place, id) = self.enter_with_id(
+            &call,
+            &request.namespace,
+            request.owner,
+            &request.session_id,
+        )?;
         let read = request::read(request.peek, request.state_keys);
-        let session = self.sessions.read(&place, &id, read).await?;
+        let session = self.sessions.read(&call, &place, &id, read).await?;
         Ok(Response::new(v1::GetSessionResponse {
             session: Some(answer::session(&place, session)),
         }))
@@ -85,14 +102,15 @@ impl SessionService for Service {
         &self,
         request: Request<v1::UpdateSessionRequest>,
     ) -> Result<Response<v1::UpdateSessionResponse>, Status> {
-        let mut request = request.into_inner();
+        let (call, mut request) = taken_apart(request)?;
         let (place, id) = self.enter_with_id(
+            &call,
             &request.namespace,
             request.owner.take(),
             &request.session_id,
         )?;
         let update = request::update(&self.sessions, &place, &id, request)?;
-        let updated = self.sessions.update(&place, &id, update).await?;
+        let updated = self.sessions.update(&call, &place, &id, update).await?;
         Ok(Response::new(answer::updated(&place, updated)))
     }
 
@@ -100,14 +118,18 @@ impl SessionService for Service {
         &self,
         request: Request<v1::TouchSessionRequest>,
     ) -> Result<Response<v1::TouchSessionResponse>, Status> {
-        let request = request.into_inner();
-        let (place, id) =
-            self.enter_with_id(&request.namespace, request.owner, &request.session_id)?;
+        let (call, request) = taken_apart(request)?;
+        let (place, id) = self.enter_with_id(
+            &call,
+            &request.namespace,
+            request.owner,
+            &request.session_id,
+        )?;
         let touch = Read {
             slide: true,
             show: Shown::Nothing,
         };
-        let session = self.sessions.read(&place, &id, touch).await?;
+        let session = self.sessions.read(&call, &place, &id, touch).await?;
         Ok(Response::new(v1::TouchSessionResponse {
             session: Some(answer::session(&place, session)),
         }))
@@ -117,14 +139,15 @@ impl SessionService for Service {
         &self,
         request: Request<v1::RotateSessionRequest>,
     ) -> Result<Response<v1::RotateSessionResponse>, Status> {
-        let mut request = request.into_inner();
+        let (call, mut request) = taken_apart(request)?;
         let (place, id) = self.enter_with_id(
+            &call,
             &request.namespace,
             request.owner.take(),
             &request.session_id,
         )?;
         let rotate = request::rotate(&self.sessions, &place, &id, &request)?;
-        let rotated = self.sessions.rotate(&place, &id, rotate).await?;
+        let rotated = self.sessions.rotate(&call, &place, &id, rotate).await?;
         Ok(Response::new(answer::rotated(&place, rotated)))
     }
 
@@ -132,10 +155,14 @@ impl SessionService for Service {
         &self,
         request: Request<v1::DeleteSessionRequest>,
     ) -> Result<Response<v1::DeleteSessionResponse>, Status> {
-        let request = request.into_inner();
-        let (place, id) =
-            self.enter_with_id(&request.namespace, request.owner, &request.session_id)?;
-        let deleted = self.sessions.end(&place, &id).await?;
+        let (call, request) = taken_apart(request)?;
+        let (place, id) = self.enter_with_id(
+            &call,
+            &request.namespace,
+            request.owner,
+            &request.session_id,
+        )?;
+        let deleted = self.sessions.end(&call, &place, &id).await?;
         Ok(Response::new(v1::DeleteSessionResponse { deleted }))
     }
 
@@ -143,10 +170,10 @@ impl SessionService for Service {
         &self,
         request: Request<v1::InvalidateSessionsRequest>,
     ) -> Result<Response<v1::InvalidateSessionsResponse>, Status> {
-        let request = request.into_inner();
-        let namespace = self.sessions.enter(&request.namespace)?;
+        let (call, request) = taken_apart(request)?;
+        let namespace = self.sessions.enter(&call, &request.namespace)?;
         let revocation = request::revocation(request)?;
-        let revoked = self.sessions.revoke(&namespace, revocation).await?;
+        let revoked = self.sessions.revoke(&call, &namespace, revocation).await?;
         Ok(Response::new(answer::revoked(revoked)))
     }
 
@@ -154,10 +181,10 @@ impl SessionService for Service {
         &self,
         request: Request<v1::ListSessionsRequest>,
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
-        let mut request = request.into_inner();
-        let place = self.enter(&request.namespace, request.owner.take())?;
+        let (call, mut request) = taken_apart(request)?;
+        let place = self.enter(&call, &request.namespace, request.owner.take())?;
         let page = request::page(&request)?;
-        let (sessions, more) = self.sessions.list(&place, page).await?;
+        let (sessions, more) = self.sessions.list(&call, &place, page).await?;
         let next_page_token = match sessions.last() {
             Some(last) if more => request::page_token(&PageStart {
                 created_at: last.meta.created_at,
@@ -180,11 +207,11 @@ impl SessionService for Service {
         &self,
         request: Request<v1::WatchSessionsRequest>,
     ) -> Result<Response<EventStream>, Status> {
-        let request = request.into_inner();
-        let namespace = self.sessions.enter(&request.namespace)?;
+        let (call, request) = taken_apart(request)?;
+        let namespace = self.sessions.enter(&call, &request.namespace)?;
         let filter = Filter::new(request.owner, &request.kinds).map_err(Error::from)?;
         let after = (!request.cursor.is_empty()).then_some(Cursor(request.cursor));
-        let log = self.sessions.watch(&namespace, after).await?;
+        let log = self.sessions.watch(&call, &namespace, after).await?;
         Ok(Response::new(watch::stream(
             namespace,
             log,
@@ -198,10 +225,10 @@ impl SessionService for Service {
         &self,
         request: Request<v1::ClaimOnceRequest>,
     ) -> Result<Response<v1::ClaimOnceResponse>, Status> {
-        let mut request = request.into_inner();
-        let place = self.enter(&request.namespace, request.owner.take())?;
+        let (call, mut request) = taken_apart(request)?;
+        let place = self.enter(&call, &request.namespace, request.owner.take())?;
         let claim = request::claim(&self.sessions, &request)?;
-        let claimed = self.sessions.claim_once(&place, claim).await?;
+        let claimed = self.sessions.claim_once(&call, &place, claim).await?;
         Ok(Response::new(v1::ClaimOnceResponse {
             claimed: claimed.claimed,
             replayed: claimed.replayed,

@@ -42,6 +42,12 @@ impl Fingerprint {
         self
     }
 
+    /// Adds how many there are of something.
+    pub fn count(&mut self, count: usize) -> &mut Self {
+        self.0.update(&(count as u64).to_le_bytes());
+        self
+    }
+
     /// Adds a number.
     pub fn number(&mut self, number: i64) -> &mut Self {
         self.0.update(&number.to_le_bytes());

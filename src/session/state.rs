@@ -75,7 +75,7 @@ impl State {
     pub fn add_to(&self, fingerprint: &mut Fingerprint) {
         let mut entries = self.entries();
         entries.sort_unstable_by_key(|(key, _)| *key);
-        fingerprint.number(entries.len() as i64);
+        fingerprint.count(entries.len());
         for (key, value) in entries {
             fingerprint.part(key.as_bytes()).part(&plain(value));
         }
@@ -243,8 +243,8 @@ impl Tail {
     pub fn add_to(&self, fingerprint: &mut Fingerprint) {
         let elements = wire::list_elements(&self.elements).unwrap_or_default();
         fingerprint
-            .number(self.max_length.map_or(-1, |length| length as i64))
-            .number(elements.len() as i64);
+            .count(self.max_length.unwrap_or(usize::MAX))
+            .count(elements.len());
         for element in elements {
             fingerprint.part(&plain(element));
         }

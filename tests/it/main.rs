@@ -1,7 +1,9 @@
-//! What can be tested within one process: the rules, and every store against them.
+//! What can be tested within one process: the rules, every store against them, and the running service.
 
 mod house;
 mod model;
+mod redis_link;
 mod rules;
+mod server;
 mod store_contract;
 mod support;

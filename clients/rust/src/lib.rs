@@ -1,1 +1,202 @@
-//! x
+//! The client of Tenure, the session store for MCP servers.
+//!
+//! ```no_run
+//! use serde_json::json;
+//! use tenure_client::{Options, Tenure};
+//!
+//! # async fn example() -> Result<(), tenure_client::Error> {
+//! let tenure = Tenure::connect(Options::from_env()?).await?;
+//! let sessions = tenure.namespace("crm").owner("acme", "anna");
+//!
+//! let session = sessions.get_or_create("conversation-7").await?.session;
+//! let updated = sessions
+//!     .update(&session.id)
+//!     .set("customer", json!({"id": 4711}))
+//!     .increment("calls", 1)
+//!     .await?;
+//! assert_eq!(updated.increments["calls"], 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Reading order: [`Options`] (how to reach the service), [`Sessions`] (the calls), [`ErrorKind`] (what can
+//! go wrong), [`Watch`] (what happens to sessions).
+//!
+//! Calls are repeated in one place, here: only when the service is away or says when to repeat, inside the
+//! call's timeout, with a request id that the client sets itself, so that nothing happens twice.
+
+use std::sync::Arc;
+
+mod calls;
+mod error;
+mod model;
+mod options;
+pub mod proto;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod transport;
+mod value;
+mod watch;
+
+pub use calls::claim::{ClaimOnce, Claimed};
+pub use calls::create::{Create, Created, OnExisting};
+pub use calls::end::{Delete, Invalidate, Invalidated};
+pub use calls::read::{Get, List, Page, Touch};
+pub use calls::rotate::{Rotate, Rotated};
+pub use calls::update::{Update, Updated};
+pub use error::{Error, ErrorKind, FieldViolation, Limit};
+pub use model::{
+    EndReason, Event, EventKind, InvalidationReason, McpContext, Owner, Selector, Session,
+    parse_time, show_time,
+};
+pub use options::{DEFAULT_SERVER, Options, Pem};
+pub use tonic::Code;
+pub use uuid::Uuid;
+pub use value::{MAX_SAFE_INTEGER, State};
+pub use watch::{Watch, WatchSessions, Watched};
+
+use crate::transport::Transport;
+
+/// A service, or several replicas of one. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Tenure {
+    transport: Arc<Transport>,
+}
+
+impl Tenure {
+    /// Connects. Connections that are lost later are made anew by themselves.
+    ///
+    /// # Errors
+    /// When an option is wrong, or no address can be reached.
+    pub async fn connect(options: Options) -> Result<Tenure, Error> {
+        let transport = Transport::connect(&options).await?;
+        Ok(Tenure {
+            transport: Arc::new(transport),
+        })
+    }
+
+    /// Connects with the first call. Must be called inside of a Tokio runtime.
+    ///
+    /// # Errors
+    /// When an option is wrong.
+    #[expect(clippy::needless_pass_by_value, reason = "the same as `connect`")]
+    pub fn lazy(options: Options) -> Result<Tenure, Error> {
+        let transport = Transport::lazy(&options)?;
+        Ok(Tenure {
+            transport: Arc::new(transport),
+        })
+    }
+
+    /// One fleet of MCP servers.
+    pub fn namespace(&self, name: impl Into<String>) -> Namespace {
+        Namespace {
+            transport: Arc::clone(&self.transport),
+            name: name.into(),
+        }
+    }
+}
+
+/// A namespace of a service.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) name: String,
+}
+
+impl Namespace {
+    /// The sessions of one owner. See [`Sessions::issuer`] for who vouches for the user.
+    pub fn owner(&self, tenant: impl Into<String>, user: impl Into<String>) -> Sessions {
+        self.sessions_of(Owner::new(tenant, user))
+    }
+
+    /// The sessions of one owner.
+    pub fn sessions_of(&self, owner: Owner) -> Sessions {
+        Sessions {
+            namespace: self.clone(),
+            owner,
+        }
+    }
+
+    /// Ends every session that the selector covers, at once and everywhere.
+    pub fn invalidate(&self, selector: Selector) -> Invalidate {
+        Invalidate::new(self, selector)
+    }
+
+    /// The lifecycle events of the namespace.
+    pub fn watch(&self) -> WatchSessions {
+        WatchSessions::new(self, None)
+    }
+}
+
+/// The sessions of one owner. Every method returns a call that `.await` sends.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    pub(crate) namespace: Namespace,
+    pub(crate) owner: Owner,
+}
+
+impl Sessions {
+    /// Who vouches for the user, usually the identity provider's issuer URL.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Sessions {
+        self.owner.issuer = issuer.into();
+        self
+    }
+
+    /// Makes a session.
+    pub fn create(&self) -> Create {
+        Create::new(self)
+    }
+
+    /// The live session of a conversation, made if there is none: what a tool handler wants.
+    pub fn get_or_create(&self, conversation_id: impl Into<String>) -> Create {
+        self.create()
+            .conversation(conversation_id)
+            .on_existing(OnExisting::Return)
+    }
+
+    /// Reads a session, and slides its idle deadline.
+    pub fn get(&self, session_id: impl Into<String>) -> Get {
+        Get::new(self, session_id.into())
+    }
+
+    /// Changes single keys of a session's state, in one step.
+    pub fn update(&self, session_id: impl Into<String>) -> Update {
+        Update::new(self, session_id.into())
+    }
+
+    /// Slides a session's idle deadline without moving its state.
+    pub fn touch(&self, session_id: impl Into<String>) -> Touch {
+        Touch::new(self, session_id.into())
+    }
+
+    /// Gives a session a new id; the old one is dead in the same step.
+    pub fn rotate(&self, session_id: impl Into<String>) -> Rotate {
+        Rotate::new(self, session_id.into())
+    }
+
+    /// Ends a session. `true` if this call ended it.
+    pub fn delete(&self, session_id: impl Into<String>) -> Delete {
+        Delete::new(self, session_id.into())
+    }
+
+    /// Lists the owner's live sessions, newest first.
+    pub fn list(&self) -> List {
+        List::new(self)
+    }
+
+    /// Ends all sessions of this owner, at once and everywhere.
+    pub fn invalidate(&self) -> Invalidate {
+        Invalidate::new(&self.namespace, Selector::Owner(self.owner.clone()))
+    }
+
+    /// Claims a key: `claimed` is true exactly once until the TTL has passed.
+    pub fn claim_once(&self, key: impl Into<String>, ttl: std::time::Duration) -> ClaimOnce {
+        ClaimOnce::new(self, key.into(), ttl)
+    }
+
+    /// The lifecycle events of this owner's sessions, and revocations that cover them.
+    pub fn watch(&self) -> WatchSessions {
+        WatchSessions::new(&self.namespace, Some(self.owner.clone()))
+    }
+}

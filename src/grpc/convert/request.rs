@@ -412,21 +412,21 @@ fn add_patch(hash: &mut Fingerprint, patch: &Patch) {
     match &patch.set {
         Some(set) => set.add_to(hash),
         None => {
-            hash.number(0);
+            hash.count(0);
         }
     }
     let mut remove: Vec<_> = patch.remove.iter().collect();
     remove.sort_unstable();
-    hash.number(remove.len() as i64);
+    hash.count(remove.len());
     for key in remove {
         hash.part(key.as_bytes());
     }
     // These two come from ordered maps.
-    hash.number(patch.increment.len() as i64);
+    hash.count(patch.increment.len());
     for (key, by) in &patch.increment {
         hash.part(key.as_bytes()).number(*by);
     }
-    hash.number(patch.append.len() as i64);
+    hash.count(patch.append.len());
     for (key, tail) in &patch.append {
         hash.part(key.as_bytes());
         tail.add_to(hash);
@@ -440,7 +440,7 @@ fn add_mcp(hash: &mut Fingerprint, mcp: Option<&Mcp>) {
             .part(mcp.protocol_version.as_bytes())
             .number(mcp.initialized.into())
             .part(mcp.log_level.as_bytes())
-            .number(mcp.resource_subscriptions.len() as i64);
+            .count(mcp.resource_subscriptions.len());
         for uri in &mcp.resource_subscriptions {
             hash.part(uri.as_bytes());
         }
@@ -449,7 +449,7 @@ fn add_mcp(hash: &mut Fingerprint, mcp: Option<&Mcp>) {
 
 fn add_labels(hash: &mut Fingerprint, labels: Option<&[Box<str>]>) {
     let labels = labels.unwrap_or_default();
-    hash.number(labels.len() as i64);
+    hash.count(labels.len());
     for label in labels {
         hash.part(label.as_bytes());
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::sessions::Error;
+use crate::sessions::{Error, Operation};
 
 /// The calls in progress.
 pub(super) struct Admission {
@@ -26,8 +26,9 @@ impl Admission {
         }
     }
 
-    pub(super) fn admit(&self, path: &str) -> Result<Admitted, Error> {
-        if is_ending(path) {
+    pub(super) fn admit(&self, operation: Operation) -> Result<Admitted, Error> {
+        // Calls that take access away are served however busy the service is.
+        if operation.is_ending() {
             return Ok(Admitted::OwnLane);
         }
         match Arc::clone(&self.places).try_acquire_owned() {
@@ -37,14 +38,6 @@ impl Admission {
     }
 }
 
-/// Calls that take access away are served however busy the service is.
-fn is_ending(path: &str) -> bool {
-    matches!(
-        path.rsplit('/').next(),
-        Some("InvalidateSessions" | "DeleteSession")
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,14 +45,14 @@ mod tests {
     #[test]
     fn a_full_house_turns_calls_away_but_never_an_ending() {
         let admission = Admission::new(1);
-        let first = admission.admit("/tenure.v1.SessionService/GetSession");
+        let first = admission.admit(Operation::GetSession);
         assert!(first.is_ok());
-        let second = admission.admit("/tenure.v1.SessionService/GetSession");
+        let second = admission.admit(Operation::GetSession);
         assert!(matches!(second, Err(Error::Overloaded)));
-        let ending = admission.admit("/tenure.v1.SessionService/InvalidateSessions");
+        let ending = admission.admit(Operation::InvalidateSessions);
         assert!(ending.is_ok());
         drop(first);
-        let third = admission.admit("/tenure.v1.SessionService/GetSession");
+        let third = admission.admit(Operation::GetSession);
         assert!(third.is_ok());
     }
 }

@@ -4,10 +4,6 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-/// How much earlier than the transport's own timer ours goes off, so that the caller gets our answer: that
-/// of the transport has another code and no details.
-const AHEAD: Duration = Duration::from_millis(2);
-
 /// What is left of the caller's deadline, if it set one.
 pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
@@ -25,7 +21,7 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
         "n" => Duration::from_nanos(amount),
         _ => return None,
     };
-    Some(left.saturating_sub(AHEAD))
+    Some(left)
 }
 
 /// Does the work, or gives up at the deadline. What is dropped half-way has happened wholly or not at all:
@@ -51,12 +47,12 @@ mod tests {
             headers.insert("grpc-timeout", text.parse().expect("a header value"));
             of(&headers)
         };
-        assert_eq!(read("1H"), Some(Duration::from_millis(3_599_998)));
-        assert_eq!(read("2M"), Some(Duration::from_millis(119_998)));
-        assert_eq!(read("3S"), Some(Duration::from_millis(2_998)));
-        assert_eq!(read("500m"), Some(Duration::from_millis(498)));
-        assert_eq!(read("5000u"), Some(Duration::from_millis(3)));
-        assert_eq!(read("1n"), Some(Duration::ZERO));
+        assert_eq!(read("1H"), Some(Duration::from_millis(3_600_000)));
+        assert_eq!(read("2M"), Some(Duration::from_millis(120_000)));
+        assert_eq!(read("3S"), Some(Duration::from_millis(3_000)));
+        assert_eq!(read("500m"), Some(Duration::from_millis(500)));
+        assert_eq!(read("5000u"), Some(Duration::from_millis(5)));
+        assert_eq!(read("1n"), Some(Duration::from_nanos(1)));
         for nonsense in ["", "S", "1", "1x", "-1S", "123456789S"] {
             assert_eq!(read(nonsense), None, "{nonsense}");
         }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use secrecy::SecretString;
 use secrecy::ExposeSecret;
+pub use secrecy::SecretString;
 
 /// Everything that the link needs to know. [`RedisConfig::parse`] makes one from a URL; the other settings are
 /// fields, with their defaults filled in. No secret shows in `Debug`.
@@ -175,7 +175,10 @@ impl RedisConfig {
             }
             Some(_) => {
                 if path.next().is_some() {
-                    return Err(bad("url", "a cluster has only database 0; leave the path out"));
+                    return Err(bad(
+                        "url",
+                        "a cluster has only database 0; leave the path out",
+                    ));
                 }
                 let seeds = read_hosts(hosts, REDIS_PORT)?;
                 (Topology::Cluster { seeds }, 0, 1)
@@ -238,10 +241,7 @@ impl RedisConfig {
             return Err(bad("wait_timeout", "must not be 0"));
         }
         if self.wait_timeout >= self.response_timeout {
-            return Err(bad(
-                "wait_timeout",
-                "must be shorter than response_timeout",
-            ));
+            return Err(bad("wait_timeout", "must be shorter than response_timeout"));
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(bad("tls_cert", "certificate and key go together"));
@@ -338,7 +338,12 @@ fn read_database(text: Option<&str>) -> Result<i64, BadRedisConfig> {
 
 /// Percent-decoding.
 fn decode(text: &str) -> Result<String, BadRedisConfig> {
-    let wrong = || bad("url", "has a `%` that is not followed by two hexadecimal digits");
+    let wrong = || {
+        bad(
+            "url",
+            "has a `%` that is not followed by two hexadecimal digits",
+        )
+    };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -453,7 +458,10 @@ mod tests {
         let master = "main".to_owned();
         assert_eq!(config.topology, Topology::Sentinel { sentinels, master });
         assert_eq!((config.database, config.replicas_to_wait()), (2, 1));
-        assert_eq!((config.username.as_deref(), password(&config)), (None, Some("pw")));
+        assert_eq!(
+            (config.username.as_deref(), password(&config)),
+            (None, Some("pw"))
+        );
 
         let config = RedisConfig::parse("rediss+cluster://a:1,b:2,c/").unwrap();
         let seeds = vec![at("a", 1), at("b", 2), at("c", 6379)];
@@ -488,7 +496,8 @@ mod tests {
     fn checks_settings_against_each_other() {
         let fine = || RedisConfig::parse("redis+cluster://h").unwrap();
         fine().check().unwrap();
-        let cases: [(&str, fn(&mut RedisConfig)); 9] = [
+        type Change = fn(&mut RedisConfig);
+        let cases: [(&str, Change); 9] = [
             ("password_file", |c| {
                 c.password = Some("x".into());
                 c.password_file = Some("f".into());

@@ -1,0 +1,68 @@
+//! `ClaimOnce`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{awaitable, new_request_id};
+use crate::Sessions;
+use crate::error::Error;
+use crate::model::duration_to_wire;
+use crate::proto::v1;
+use crate::transport::{Stub, Transport};
+
+/// A key being claimed.
+#[derive(Debug)]
+#[must_use = "a call is sent by `.await`"]
+pub struct ClaimOnce {
+    transport: Arc<Transport>,
+    message: v1::ClaimOnceRequest,
+    ttl: Duration,
+    timeout: Option<Duration>,
+}
+
+/// Whether a key was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claimed {
+    /// Whether this call claimed it: true exactly once until the TTL has passed.
+    pub claimed: bool,
+    /// Whether this answer repeats that of an earlier call with the same request id.
+    pub replayed: bool,
+}
+
+impl ClaimOnce {
+    pub(crate) fn new(sessions: &Sessions, key: String, ttl: Duration) -> ClaimOnce {
+        ClaimOnce {
+            transport: Arc::clone(&sessions.namespace.transport),
+            message: v1::ClaimOnceRequest {
+                namespace: sessions.namespace.name.clone(),
+                owner: Some(sessions.owner.clone().into()),
+                key,
+                ttl: None,
+                request_id: new_request_id(),
+            },
+            ttl,
+            timeout: None,
+        }
+    }
+
+    /// The id under which this request may be repeated, instead of one that the client makes.
+    pub fn request_id(mut self, id: Uuid) -> ClaimOnce {
+        self.message.request_id = id.to_string();
+        self
+    }
+
+    async fn send(mut self) -> Result<Claimed, Error> {
+        self.message.ttl = Some(duration_to_wire("ttl", self.ttl)?);
+        let rpc = |mut stub: Stub, request| async move { stub.claim_once(request).await };
+        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        Ok(Claimed {
+            claimed: answer.claimed,
+            replayed: answer.replayed,
+        })
+    }
+}
+
+awaitable!(ClaimOnce => Claimed);

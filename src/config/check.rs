@@ -1,0 +1,235 @@
+//! What no single setting can tell: whether they fit together, and whether what they name is there.
+
+use std::fs;
+use std::path::Path;
+
+use tracing_subscriber::EnvFilter;
+
+use super::fault::Fault;
+use super::layers::Slot;
+use super::load::Origins;
+use super::settings::{Draft, variable};
+use super::value::show_duration;
+use super::{Config, Tls};
+use crate::session::limits::Limits;
+
+/// Adds every fault, and puts together what belongs together.
+pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault>) {
+    let mut checking = Checking { origins, faults };
+    checking.tls(draft);
+    checking.listen(&draft.config);
+    checking.store(&draft.config.store.url);
+    checking.log(&draft.config.log.filter);
+    let defaults = &draft.config.defaults;
+    checking.limits(
+        defaults,
+        draft.config.grpc.max_message_bytes,
+        Slot::Default,
+        false,
+    );
+    for (name, limits) in &draft.config.namespaces {
+        let slot = |key| Slot::Namespace(name.as_str().to_owned(), key);
+        checking.limits(limits, draft.config.grpc.max_message_bytes, slot, true);
+    }
+}
+
+struct Checking<'a> {
+    origins: &'a Origins,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Checking<'_> {
+    fn fault(&mut self, slot: &Slot, wrong: impl Into<String>, advice: impl Into<String>) {
+        let key = slot.key();
+        // Its own fault has been told already.
+        if self.faults.iter().any(|fault| fault.key == key) {
+            return;
+        }
+        self.faults.push(Fault {
+            key,
+            origin: self.origins.of(slot),
+            wrong: wrong.into(),
+            advice: advice.into(),
+        });
+    }
+
+    fn service(&mut self, key: &'static str, wrong: impl Into<String>, advice: impl Into<String>) {
+        self.fault(&Slot::Service(key), wrong, advice);
+    }
+
+    fn tls(&mut self, draft: &mut Draft) {
+        let without = "is missing: half a TLS configuration would serve in the clear or not at all";
+        match (draft.tls_cert.clone(), draft.tls_key.clone()) {
+            (Some(cert), Some(key)) => {
+                draft.config.grpc.tls = Some(Tls {
+                    cert,
+                    key,
+                    client_ca: draft.tls_client_ca.clone(),
+                });
+            }
+            (None, None) => {
+                if draft.tls_client_ca.is_some() {
+                    let advice = "set grpc.tls_cert and grpc.tls_key too, or remove it";
+                    self.service(
+                        "grpc.tls_client_ca",
+                        "asks for clients' certificates, but the port has none itself",
+                        advice,
+                    );
+                }
+            }
+            (Some(_), None) => {
+                self.service("grpc.tls_key", without, "set it, or remove grpc.tls_cert");
+            }
+            (None, Some(_)) => {
+                self.service("grpc.tls_cert", without, "set it, or remove grpc.tls_key");
+            }
+        }
+        let files = [
+            ("grpc.tls_cert", draft.tls_cert.as_deref()),
+            ("grpc.tls_key", draft.tls_key.as_deref()),
+            ("grpc.tls_client_ca", draft.tls_client_ca.as_deref()),
+        ];
+        for (key, path) in files {
+            if let Some(path) = path {
+                self.file(key, path);
+            }
+        }
+    }
+
+    fn file(&mut self, key: &'static str, path: &Path) {
+        let shown = path.display();
+        match fs::File::open(path).and_then(|file| file.metadata()) {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => self.service(key, format!("{shown} is not a file"), "name a PEM file"),
+            Err(error) => self.service(
+                key,
+                format!("{shown} cannot be read: {error}"),
+                "mend the path or its permissions",
+            ),
+        }
+    }
+
+    fn listen(&mut self, config: &Config) {
+        let grpc = config.grpc.listen;
+        // A client certificate says who calls, not what they may do: it takes a policy to let others in.
+        if !grpc.ip().is_loopback() && !config.grpc.insecure {
+            self.service(
+                "grpc.listen",
+                format!(
+                    "{grpc} is reachable from other machines, and without caller authentication everybody \
+                     there could read and end every session"
+                ),
+                "listen on loopback (127.0.0.1), or accept the risk with --insecure (grpc.insecure = true)",
+            );
+        }
+        if grpc == config.http.listen && grpc.port() != 0 {
+            self.service(
+                "http.listen",
+                format!("{grpc} is the gRPC port already"),
+                "take another port",
+            );
+        }
+    }
+
+    fn store(&mut self, url: &str) {
+        let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+        let (wrong, advice) = match scheme {
+            Some("memory") if url == "memory:" => return,
+            Some("memory") => (
+                "the memory store takes nothing after `memory:`".to_owned(),
+                "write \"memory:\"".to_owned(),
+            ),
+            Some(known @ ("file" | "redis" | "rediss" | "redis+sentinel" | "redis+cluster")) => (
+                format!("the store `{known}:` is not in this build yet"),
+                "use \"memory:\"".to_owned(),
+            ),
+            Some(unknown) if is_scheme(unknown) => (
+                format!("`{unknown}:` is no store"),
+                "use \"memory:\"".to_owned(),
+            ),
+            // Whatever it is, it may hold a password.
+            _ => (
+                "is not a store URL".to_owned(),
+                "write SCHEME:…, for instance \"memory:\"".to_owned(),
+            ),
+        };
+        self.service("store.url", wrong, advice);
+    }
+
+    fn log(&mut self, filter: &str) {
+        if let Err(error) = EnvFilter::builder().parse(filter) {
+            self.service(
+                "log.filter",
+                format!("{filter:?} is not a filter: {error}"),
+                "write a level like \"info\", or \"info,tenure=debug\"",
+            );
+        }
+    }
+
+    /// `inherits`: whether what is not set here was checked elsewhere.
+    fn limits(
+        &mut self,
+        limits: &Limits,
+        max_message_bytes: usize,
+        slot: impl Fn(&'static str) -> Slot,
+        inherits: bool,
+    ) {
+        let durations = [
+            (
+                "idle_ttl",
+                limits.idle_ttl,
+                "idle_ttl_max",
+                limits.idle_ttl_max,
+            ),
+            (
+                "max_lifetime",
+                limits.max_lifetime,
+                "max_lifetime_max",
+                limits.max_lifetime_max,
+            ),
+        ];
+        for (key, value, max_key, max) in durations {
+            let (own, own_max) = (slot(key), slot(max_key));
+            let set = [&own, &own_max].map(|slot| self.origins.is_set(slot));
+            if value <= max || (inherits && set == [false, false]) {
+                continue;
+            }
+            // The fault is shown where somebody set something.
+            let at = if set == [false, true] { &own_max } else { &own };
+            self.fault(
+                at,
+                format!(
+                    "{key} ({}) is longer than {max_key} ({})",
+                    show_duration(value),
+                    show_duration(max)
+                ),
+                format!("set both so that {key} is at most {max_key}"),
+            );
+        }
+        for (key, value) in [
+            ("state_bytes", limits.state_bytes),
+            ("mcp_bytes", limits.mcp_bytes),
+        ] {
+            let message = Slot::Service("grpc.max_message_bytes");
+            let own = slot(key);
+            let set = [&own, &message].map(|slot| self.origins.is_set(slot));
+            if value <= max_message_bytes || (inherits && !set[0]) {
+                continue;
+            }
+            let at = if set == [false, true] { &message } else { &own };
+            self.fault(
+                at,
+                format!("{key} ({value}) could never arrive: grpc.max_message_bytes is {max_message_bytes}"),
+                format!("lower {key}, or raise grpc.max_message_bytes ({})", variable(&message.key())),
+            );
+        }
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.len() <= 20
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}

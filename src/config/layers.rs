@@ -1,0 +1,287 @@
+//! The sources of the configuration, laid over one another.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, Origin};
+use super::settings::{LIMITS, SECTIONS, SERVICE};
+use super::suggest::nearest;
+use super::value::Written;
+use crate::session::names::NamespaceName;
+
+/// What there is to read. The environment is passed in, so that tests need no global one.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file.
+    pub file: Option<File>,
+    /// The environment: names and values. Names that are no settings are passed over.
+    pub environment: Vec<(String, String)>,
+    /// The flags, in the order in which they were given.
+    pub flags: Vec<Flag>,
+}
+
+/// The configuration file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// As it was named, for messages.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+}
+
+/// A flag that stands for a setting.
+#[derive(Clone, Debug)]
+pub struct Flag {
+    /// As it was written, for messages: `--listen`.
+    pub name: String,
+    /// The setting's key: `grpc.listen`.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Which setting of which part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Slot {
+    /// One of the service, by its whole key.
+    Service(&'static str),
+    /// One of `[defaults]`.
+    Default(&'static str),
+    /// One of `[namespaces.NAME]`.
+    Namespace(String, &'static str),
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) written: Written,
+    pub(super) origin: Origin,
+}
+
+/// All sources in one: of each setting what the highest one says.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    pub(super) given: BTreeMap<Slot, Given>,
+    /// The namespaces, with the first place that names each: an empty section lists one, too.
+    pub(super) namespaces: BTreeMap<String, Origin>,
+    pub(super) faults: Vec<Fault>,
+    /// Whether the file could not be read, so that nobody knows what it says.
+    pub(super) file_is_broken: bool,
+}
+
+/// What stands at a path.
+enum At {
+    Setting(Slot),
+    Section,
+    Nothing,
+}
+
+fn look_up(path: &[&str]) -> At {
+    let limit = |name: &str| LIMITS.iter().find(|limit| limit.key == name);
+    match path {
+        ["defaults" | "namespaces"] | ["namespaces", _] => At::Section,
+        ["defaults", name] => {
+            limit(name).map_or(At::Nothing, |limit| At::Setting(Slot::Default(limit.key)))
+        }
+        ["namespaces", namespace, name] => limit(name).map_or(At::Nothing, |limit| {
+            At::Setting(Slot::Namespace((*namespace).to_owned(), limit.key))
+        }),
+        [name] if SECTIONS.iter().any(|section| section.name == *name) => At::Section,
+        _ => {
+            let key = path.join(".");
+            let setting = SERVICE.iter().find(|setting| setting.key == key);
+            setting.map_or(At::Nothing, |setting| {
+                At::Setting(Slot::Service(setting.key))
+            })
+        }
+    }
+}
+
+impl Layers {
+    pub(super) fn of(sources: &Sources) -> Layers {
+        let mut layers = Layers::default();
+        if let Some(file) = &sources.file {
+            layers.add_file(file);
+        }
+        for (name, value) in &sources.environment {
+            layers.add_variable(name, value);
+        }
+        for flag in &sources.flags {
+            layers.add_words(
+                &split_key(&flag.key),
+                &flag.value,
+                Origin::Flag(flag.name.clone()),
+            );
+        }
+        layers
+    }
+
+    fn add_file(&mut self, file: &File) {
+        let (table, mut errors) = DeTable::parse_recoverable(&file.text);
+        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            self.faults.push(Fault {
+                key: String::new(),
+                origin: line_of(file, at),
+                wrong: format!(
+                    "not valid TOML: {}",
+                    error.message().trim().replace('\n', ", ")
+                ),
+                advice: "mend the syntax".to_owned(),
+            });
+        }
+        // What the parser makes of the rest is a guess, and faults in it would be guesses, too.
+        self.file_is_broken = !errors.is_empty();
+        if !self.file_is_broken {
+            self.add_table(file, &mut Vec::new(), table.get_ref());
+        }
+    }
+
+    fn add_table(&mut self, file: &File, path: &mut Vec<String>, table: &DeTable<'_>) {
+        for (key, value) in table {
+            path.push(key.get_ref().to_string());
+            let origin = line_of(file, key.span().start);
+            self.add_entry(file, path, value, origin);
+            path.pop();
+        }
+    }
+
+    fn add_entry(
+        &mut self,
+        file: &File,
+        path: &mut Vec<String>,
+        value: &Spanned<DeValue<'_>>,
+        origin: Origin,
+    ) {
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+        match (look_up(&segments), value.get_ref()) {
+            (At::Section, DeValue::Table(table)) => {
+                if let ["namespaces", name] = segments[..] {
+                    self.add_namespace(name, &origin);
+                }
+                self.add_table(file, path, table);
+            }
+            (At::Section, other) => self.faults.push(Fault {
+                key: path.join("."),
+                origin,
+                wrong: format!("is a section, not {}", with_article(other.type_str())),
+                advice: format!("write [{}] and its settings below it", path.join(".")),
+            }),
+            (At::Setting(slot), value) => {
+                let written = written(value);
+                self.given.insert(slot, Given { written, origin });
+            }
+            (At::Nothing, _) => self.unknown(&segments, origin),
+        }
+    }
+
+    fn add_variable(&mut self, name: &str, value: &str) {
+        // Kubernetes injects names like TENURE_PORT; only what has two underscores is meant for us.
+        let Some(rest) = name.strip_prefix("TENURE_").filter(|_| name.contains("__")) else {
+            return;
+        };
+        let lower = rest.to_ascii_lowercase();
+        let path = lower.strip_prefix('_').unwrap_or(&lower).replace("__", ".");
+        let origin = Origin::Variable(name.to_owned());
+        let path = split_key(&path);
+        // The name of a namespace may hold two underscores itself.
+        match &path[..] {
+            ["namespaces", namespace, limit] => {
+                let namespace = namespace.replace('.', "__");
+                self.add_words(&["namespaces", &namespace, limit], value, origin);
+            }
+            path => self.add_words(path, value, origin),
+        }
+    }
+
+    fn add_words(&mut self, path: &[&str], value: &str, origin: Origin) {
+        match look_up(path) {
+            At::Setting(slot) => {
+                if let Slot::Namespace(name, _) = &slot {
+                    self.add_namespace(name, &origin);
+                }
+                let written = Written::Words(value.to_owned());
+                self.given.insert(slot, Given { written, origin });
+            }
+            At::Section => self.faults.push(Fault {
+                key: path.join("."),
+                origin,
+                wrong: "is a section, not a setting".to_owned(),
+                advice: "name one of its settings; docs/SETTINGS.md lists them".to_owned(),
+            }),
+            At::Nothing => self.unknown(path, origin),
+        }
+    }
+
+    fn add_namespace(&mut self, name: &str, origin: &Origin) {
+        if self.namespaces.contains_key(name) {
+            return;
+        }
+        if let Err(bad) = NamespaceName::new(name) {
+            self.faults.push(Fault {
+                key: format!("namespaces.{name}"),
+                origin: origin.clone(),
+                wrong: format!("{name:?} is no name of a namespace"),
+                advice: format!("it {}", bad.0),
+            });
+        }
+        self.namespaces.insert(name.to_owned(), origin.clone());
+    }
+
+    fn unknown(&mut self, path: &[&str], origin: Origin) {
+        self.faults.push(Fault {
+            key: path.join("."),
+            origin,
+            wrong: "is not a setting".to_owned(),
+            advice: nearest(path).map_or_else(
+                || "remove it; docs/SETTINGS.md lists all settings".to_owned(),
+                |known| format!("did you mean {known}?"),
+            ),
+        });
+    }
+}
+
+/// A key's parts. The name of a namespace may hold dots, what comes after it never does.
+fn split_key(key: &str) -> Vec<&str> {
+    if let Some(rest) = key.strip_prefix("namespaces.")
+        && let Some((name, limit)) = rest.rsplit_once('.')
+    {
+        return vec!["namespaces", name, limit];
+    }
+    key.split('.').collect()
+}
+
+fn line_of(file: &File, at: usize) -> Origin {
+    let before = file.text.get(..at).unwrap_or(&file.text);
+    Origin::File {
+        path: file.path.clone(),
+        line: before.matches('\n').count() + 1,
+    }
+}
+
+fn written(value: &DeValue<'_>) -> Written {
+    match value {
+        DeValue::String(text) => Written::Text(text.to_string()),
+        DeValue::Integer(number) if number.radix() == 10 => {
+            Written::Integer(number.as_str().to_owned())
+        }
+        DeValue::Integer(_) => Written::Other("an integer that is not decimal"),
+        DeValue::Boolean(value) => Written::Bool(*value),
+        DeValue::Float(_) => Written::Other("a number with a fraction"),
+        DeValue::Datetime(_) => Written::Other("a date"),
+        DeValue::Array(_) => Written::Other("a list"),
+        DeValue::Table(_) => Written::Other("a section"),
+    }
+}
+
+fn with_article(name: &str) -> String {
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {name}")
+}

@@ -1,0 +1,265 @@
+//! The running service: from a configuration to bound ports, to serving, to the end of a drain.
+//!
+//! One control thread accepts connections, serves the HTTP port and does the upkeep; the [`worker`]
+//! threads serve gRPC. Shutdown is an argument, so that tests stop a service as a signal does.
+//!
+//! HTTP/2 is served with hyper, not with tonic's server, whose services run on it unchanged: that one cuts
+//! connections of a certain age off without a GOAWAY as soon as there is a grace for them, ages all of
+//! them in step, and answers a passed deadline with CANCELLED.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures::future::{select_all, try_join_all};
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::accept::{accept, listen};
+use self::readiness::Readiness;
+use self::tls::Certificates;
+use self::worker::{Common, Ended, Workers};
+use crate::config::Config;
+use crate::sessions::{Namespaces, Sessions};
+use crate::store::{self, Store};
+use crate::telemetry;
+
+mod accept;
+mod coalesce;
+mod connection;
+mod health;
+mod http;
+mod readiness;
+mod reflection;
+mod tls;
+mod upkeep;
+mod worker;
+
+/// How long the threads may take to drop what they are cut off from.
+const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    telemetry::init(&config.log)?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    let served = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let store = store::open(&config.store)?;
+        let running = bind(config, store)?.start().await?;
+        running.announce(&mut io::stdout().lock())?;
+
+        let stop = CancellationToken::new();
+        let signalled = async {
+            signals.next().await;
+            stop.cancel();
+            signals.next().await;
+        };
+        tokio::select! {
+            served = running.until(stop.cancelled()) => served,
+            () = signalled => bail!("a second signal came before all calls had finished"),
+        }
+    });
+    // Not waiting for a blocking read of a file that may hang.
+    runtime.shutdown_background();
+    served
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Signals> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "told to stop");
+    }
+}
+
+/// Takes the ports. Callers can connect from here on, and are served once it runs.
+pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
+    let certificates = match &config.grpc.tls {
+        Some(files) => Some(Arc::new(Certificates::load(files.clone())?)),
+        None => None,
+    };
+    let grpc = listen(config.grpc.listen)?;
+    let http = listen(config.http.listen)?;
+    Ok(Bound {
+        grpc_address: grpc.local_addr()?,
+        http_address: http.local_addr()?,
+        grpc,
+        http,
+        certificates,
+        config,
+        store,
+    })
+}
+
+/// A service that has its ports, but does not serve yet.
+pub struct Bound {
+    grpc: std::net::TcpListener,
+    http: std::net::TcpListener,
+    grpc_address: SocketAddr,
+    http_address: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+    config: Config,
+    store: Arc<dyn Store>,
+}
+
+impl Bound {
+    /// Where it listens for gRPC.
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where it listens for HTTP.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Serves until `shutdown`, then drains.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        self.start().await?.until(shutdown).await
+    }
+
+    /// Starts to serve. The store has been asked once when this returns; the service starts also when it
+    /// did not answer.
+    pub async fn start(self) -> anyhow::Result<Running> {
+        let Config {
+            grpc,
+            store: store_config,
+            defaults,
+            namespaces,
+            strict_namespaces,
+            ..
+        } = self.config;
+        let threads = match grpc.threads {
+            Some(threads) => threads.max(1),
+            None => thread::available_parallelism().map_or(1, NonZero::get),
+        };
+        let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
+        let sessions = Arc::new(Sessions::new(Arc::clone(&self.store), namespaces));
+        let abort = CancellationToken::new();
+        let common = Arc::new(Common {
+            config: grpc,
+            readiness: Readiness::new(),
+            certificates: self.certificates.clone(),
+            stopping: CancellationToken::new(),
+            abort: abort.clone(),
+        });
+        let abort = abort.drop_guard();
+        upkeep::ping(&*self.store, &common.readiness).await;
+
+        let grpc = TcpListener::from_std(self.grpc)?;
+        let http = TcpListener::from_std(self.http)?;
+        // One for all workers: what it admits at once is a limit of the service.
+        let routes = worker::routes(&sessions, &common);
+        let (workers, ended) = Workers::start(threads, &common, &routes)?;
+        let workers = Arc::new(workers);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(
+            "grpc",
+            grpc,
+            common.stopping.clone(),
+            move |stream, address| Arc::clone(&workers).hand(stream, address),
+        ));
+        tasks.spawn(http::serve(
+            http,
+            http::routes(common.readiness.subscribe()),
+        ));
+        tasks.spawn(upkeep::keep_pinging(
+            Arc::clone(&self.store),
+            common.readiness.clone(),
+        ));
+        tasks.spawn(upkeep::keep_sweeping(
+            Arc::clone(&self.store),
+            store_config.sweep_interval,
+        ));
+        if let Some(certificates) = self.certificates {
+            tasks.spawn(certificates.follow());
+        }
+        Ok(Running {
+            grpc_address: self.grpc_address,
+            http_address: self.http_address,
+            store_kind: self.store.kind(),
+            common,
+            workers: ended,
+            tasks,
+            _abort: abort,
+        })
+    }
+}
+
+/// A service that serves. It ends when it is dropped, without a drain.
+pub struct Running {
+    grpc_address: SocketAddr,
+    http_address: SocketAddr,
+    store_kind: &'static str,
+    common: Arc<Common>,
+    workers: Vec<Ended>,
+    /// Accepting, HTTP, upkeep. None of them ends while the service serves.
+    tasks: JoinSet<()>,
+    _abort: DropGuard,
+}
+
+impl Running {
+    /// Says where it serves, in the one line that scripts wait for.
+    pub fn announce(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        let (grpc, http, store) = (self.grpc_address, self.http_address, self.store_kind);
+        writeln!(
+            out,
+            "tenure listening grpc={grpc} http={http} store={store}"
+        )
+        .and_then(|()| out.flush())
+        .context("cannot write to stdout")
+    }
+
+    /// Serves until `shutdown`, then drains: says so to whoever asks for its health, ends the streams,
+    /// accepts nobody any more, asks the clients to go, and lets calls finish for as long as
+    /// `grpc.drain_grace`.
+    pub async fn until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        tokio::select! {
+            () = shutdown => {}
+            _ = select_all(&mut self.workers) => bail!("a thread that served calls has died"),
+            _ = self.tasks.join_next() => bail!("a task of the service has died"),
+        }
+        let grace = self.common.config.drain_grace;
+        self.common.readiness.drain();
+        self.common.stopping.cancel();
+        tracing::info!(grace_seconds = grace.as_secs_f64(), "draining");
+        let mut drained = try_join_all(&mut self.workers);
+        match timeout(grace, &mut drained).await {
+            Ok(Ok(_)) => tracing::info!("drained"),
+            Ok(Err(_)) => bail!("a thread that served calls has died"),
+            Err(_) => {
+                tracing::warn!("calls were still in progress after the grace; cut off");
+                self.common.abort.cancel();
+                let _ = timeout(CUT_OFF_TIMEOUT, drained).await;
+            }
+        }
+        Ok(())
+    }
+}

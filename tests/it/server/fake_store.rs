@@ -1,0 +1,122 @@
+//! A store that can go away on request. It keeps nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tenure::session::names::{Owner, SessionId};
+use tenure::session::owner_record::{
+    Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
+};
+use tenure::session::record::Session;
+use tenure::store::{
+    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept, Watch,
+};
+
+#[derive(Default)]
+pub(crate) struct FakeStore {
+    away: AtomicBool,
+    panicking: AtomicBool,
+    /// Sweeps that still find something.
+    due: AtomicUsize,
+    sweeps: AtomicUsize,
+}
+
+impl FakeStore {
+    pub(crate) fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_panicking(&self, panicking: bool) {
+        self.panicking.store(panicking, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_due(&self, sweeps: usize) {
+        self.due.store(sweeps, Ordering::SeqCst);
+    }
+
+    pub(crate) fn due(&self) -> usize {
+        self.due.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn sweeps(&self) -> usize {
+        self.sweeps.load(Ordering::SeqCst)
+    }
+
+    fn answer<T>(&self, answer: T) -> Answer<T> {
+        assert!(!self.panicking.load(Ordering::SeqCst), "as the test asked");
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable {
+                retry_after: Duration::from_secs(1),
+            });
+        }
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn create(&self, _: &Place, _: Create) -> Answer<Created> {
+        Err(StoreError::Full)
+    }
+
+    async fn read(&self, _: &Place, _: &SessionId, _: Read) -> Answer<Session> {
+        Err(StoreError::Full)
+    }
+
+    async fn update(&self, _: &Place, _: &SessionId, _: Update) -> Answer<Updated> {
+        Err(StoreError::Full)
+    }
+
+    async fn rotate(&self, _: &Place, _: &SessionId, _: Rotate) -> Answer<Rotated> {
+        Err(StoreError::Full)
+    }
+
+    async fn end(&self, _: &Place, _: &SessionId) -> Answer<bool> {
+        self.answer(false)
+    }
+
+    async fn revoke(&self, _: &Arc<Namespace>, _: Revocation) -> Answer<Revoked> {
+        self.answer(Revoked::Exactly(0))
+    }
+
+    async fn list(&self, _: &Place, _: Page) -> Answer<(Vec<Session>, bool)> {
+        self.answer((Vec::new(), false))
+    }
+
+    async fn claim_once(&self, _: &Place, _: Claim) -> Answer<Claimed> {
+        Err(StoreError::Full)
+    }
+
+    async fn bearers(&self, _: &Arc<Namespace>, _: &SessionId) -> Answer<Vec<Owner>> {
+        self.answer(Vec::new())
+    }
+
+    async fn watch(&self, _: &Arc<Namespace>, _: Option<Cursor>) -> Answer<Watch> {
+        Err(StoreError::CursorExpired)
+    }
+
+    async fn sweep(&self, _: usize) -> Answer<Swept> {
+        self.sweeps.fetch_add(1, Ordering::SeqCst);
+        let swept = self
+            .due
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |due| due.checked_sub(1));
+        self.answer(Swept {
+            more: swept.is_ok_and(|before| before > 1),
+            ..Swept::default()
+        })
+    }
+
+    async fn ping(&self) -> Answer<()> {
+        self.answer(())
+    }
+
+    async fn held(&self) -> Answer<Held> {
+        self.answer(Held::default())
+    }
+}
