@@ -71,6 +71,8 @@ pub struct Options {
     pub event_log_length: usize,
     /// How old the counts may be that the limits beyond one owner are held against.
     pub usage_age: Duration,
+    /// How often the log is asked for news while somebody watches.
+    pub poll_interval: Duration,
 }
 
 impl Default for Options {
@@ -78,6 +80,7 @@ impl Default for Options {
         Options {
             event_log_length: 100_000,
             usage_age: Duration::from_secs(5),
+            poll_interval: poll::POLL_INTERVAL,
         }
     }
 }
@@ -100,6 +103,12 @@ impl RedisStore {
         }));
         recent::watch_failovers(&store.0);
         Ok(store)
+    }
+
+    /// A secret that all instances on this Redis share, made by the first. Repeated requests are recognised by
+    /// a hash that is keyed with it, whichever instance they reach.
+    pub async fn shared_secret(&self) -> Answer<[u8; 32]> {
+        self.0.shared_secret().await
     }
 }
 
@@ -157,9 +166,13 @@ impl Shared {
             .arg(flag(counts_tenants(limits)))
     }
 
-    /// The length of each cell's share of the log. Redis trims whole blocks of a hundred entries.
+    /// The length of each cell's part of the log: more than its share, since what happens is not spread evenly.
+    /// Redis trims whole blocks of a hundred entries.
     fn log_length(&self) -> Vec<u8> {
-        number(self.options.event_log_length.div_ceil(keys::CELLS).max(64))
+        const LEAST: usize = 1000;
+        let length = self.options.event_log_length;
+        let share = 4 * length.div_ceil(keys::CELLS);
+        number(share.max(LEAST).min(length).max(1))
     }
 
     /// Ends what an ending says only if it will stay so.

@@ -2,7 +2,6 @@
 
 mod house;
 mod model;
-mod redis_link;
 mod rules;
 mod server;
 mod store_contract;

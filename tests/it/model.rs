@@ -19,7 +19,7 @@ use tenure::store::{Namespace, Revoked, Store, Watch};
 
 use self::plain::Plain;
 use self::steps::{SECOND, Step};
-use crate::support::backend::{Backend, Memory, TimeMachine};
+use crate::support::backend::{Backend, Memory, Redis, TimeMachine};
 use crate::support::world::{ROOMY, namespace};
 
 /// Runs of the test, and how long they are: more than 10,000 steps in all.
@@ -29,6 +29,11 @@ const STEPS: std::ops::Range<usize> = 80..160;
 #[test]
 fn the_memory_store_answers_as_the_rules_do() {
     holds_for(&Memory);
+}
+
+#[test]
+fn the_redis_store_answers_as_the_rules_do() {
+    holds_for(&Redis::start());
 }
 
 fn holds_for(backend: &dyn Backend) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::rand;
 use futures::future::try_join_all;
 use redis::Value;
 
@@ -13,7 +14,6 @@ use super::{Shared, counts_tenants};
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 use crate::session::owner_record::Usage;
-use crate::sessions::mint;
 use crate::store::{Answer, Held, Namespace, Place, StoreError};
 
 /// What the registry's fields begin with that are namespaces.
@@ -73,7 +73,9 @@ impl Shared {
 
     /// A secret that all instances on this Redis share.
     pub(super) async fn shared_secret(&self) -> Answer<[u8; 32]> {
-        let secret = self.agreed(b"secret", &mint::random::<32>()).await?;
+        let mut secret = [0; 32];
+        rand::fill(&mut secret).map_err(|_| reply::malformed())?;
+        let secret = self.agreed(b"secret", &secret).await?;
         secret.try_into().map_err(|_| reply::malformed())
     }
 

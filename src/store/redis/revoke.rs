@@ -170,6 +170,7 @@ impl Shared {
     ) -> Answer<Revoked> {
         self.register(namespace).await?;
         let spared = self.spared(namespace, revocation, subject).await?;
+        let latest = self.latest_made(&namespace.name).await?;
         let mut calls: Vec<Call> = Cell::all()
             .map(|cell| {
                 let keys = self.keys.cell(&namespace.name, cell);
@@ -191,6 +192,7 @@ impl Shared {
                     .arg(announced)
                     .arg(self.log_length())
                     .arg("")
+                    .arg(number(latest))
             })
             .collect();
         let answers = self.link.call_many_ending(&calls).await;
@@ -215,6 +217,21 @@ impl Shared {
         }
         durable?;
         Ok(Revoked::InForce)
+    }
+
+    /// The latest creation that was dated ahead, behind a mark of its own millisecond. All that was made
+    /// before an invalidation is covered by it.
+    async fn latest_made(&self, name: &NamespaceName) -> Answer<i64> {
+        let latest = self
+            .on_all_cells(name, |keys| {
+                let key = keys.marks();
+                let mut cmd = redis::cmd("HGET");
+                cmd.arg(&key).arg("l");
+                (key, cmd)
+            })
+            .await?;
+        let latest = latest.iter().filter_map(|(_, at)| reply::int(at));
+        Ok(latest.max().unwrap_or(0))
     }
 
     /// The records that a wide invalidation leaves alone, 16 bytes each: whoever bears the id, or bore it

@@ -4,7 +4,7 @@ use super::link::Call;
 use super::pack::Reader;
 use super::read::field;
 use super::reply::{self, Fields, Reply};
-use super::{Shared, flag, millis, number, optional, pack, scripts};
+use super::{Shared, flag, number, optional, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Update, Updated};
 use crate::session::record::Session;
