@@ -30,17 +30,17 @@ end
 local function ending(packed, used, marks, now)
   local _, created, expires, authenticated, idle = struct.unpack('<BdddI6', packed)
   used = tonumber(used)
-  local deadline = math.min(used + idle, expires)
   local reason, at
-  if math.max(now, used) >= deadline then
-    reason, at = deadline == expires and EXPIRED_ABSOLUTE or EXPIRED_IDLE, deadline
-  end
   for i = 1, 5 do
     local mark = marks[i]
     if mark and covers(mark, packed, created, authenticated) then
       local why, set_at = struct.unpack('<Bd', mark, 17)
-      if not at or set_at < at then reason, at = 16 + why, set_at end
+      if not at or set_at < at or set_at == at and 16 + why < reason then reason, at = 16 + why, set_at end
     end
+  end
+  local deadline = math.min(used + idle, expires)
+  if math.max(now, used) >= deadline and not (at and at < deadline) then
+    return deadline == expires and EXPIRED_ABSOLUTE or EXPIRED_IDLE, deadline
   end
   return reason, at
 end
