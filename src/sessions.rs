@@ -100,9 +100,8 @@ impl Sessions {
         self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
     }
 
-    /// Lets a call into a namespace on an owner's behalf.
-    pub fn enter_for(&self, call: &Call, namespace: &str, owner: Owner) -> Result<Place, Error> {
-        let namespace = self.enter(call, namespace)?;
+    /// An owner's place in a namespace that allows such owners.
+    pub fn place(&self, namespace: Arc<Namespace>, owner: Owner) -> Result<Place, Error> {
         if owner.is_anonymous() && !namespace.limits.allow_anonymous {
             return Err(Refusal::invalid(
                 "owner.user",

@@ -108,6 +108,9 @@ where
                     let work = AssertUnwindSafe(inner.call(request)).catch_unwind();
                     match deadline::within(deadline, work).await {
                         None => refused(Error::DeadlineExceeded),
+                        Some(Ok(Ok(answer))) if operation.is_stream() => {
+                            deadline::bound(deadline, answer)
+                        }
                         Some(Ok(Ok(answer))) => answer,
                         Some(Err(_panic)) => refused(Error::Internal),
                     }

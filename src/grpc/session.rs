@@ -43,8 +43,9 @@ impl Service {
         namespace: &str,
         owner: Option<v1::Owner>,
     ) -> Result<Place, Error> {
+        let namespace = self.sessions.enter(call, namespace)?;
         let owner = request::owner(owner)?;
-        self.sessions.enter_for(call, namespace, owner)
+        self.sessions.place(namespace, owner)
     }
 
     fn enter_with_id(

@@ -61,8 +61,8 @@ struct Watcher {
     filter: Filter,
     cursor: Cursor,
     heartbeat: Duration,
-    /// When the next heartbeat is due. At once for the first message, which says where the stream starts.
-    next_heartbeat: Instant,
+    /// When the next heartbeat is due; `None` before the first message, which says where the stream starts.
+    next_heartbeat: Option<Instant>,
     stopping: CancellationToken,
     end: Option<Error>,
     over: bool,
@@ -83,7 +83,7 @@ pub(super) fn stream(
         filter,
         cursor: log.start,
         heartbeat,
-        next_heartbeat: Instant::now(),
+        next_heartbeat: None,
         stopping,
         end: None,
         over: false,
@@ -104,6 +104,9 @@ impl Watcher {
             self.over = true;
             return Some(Err(error.into()));
         }
+        let Some(next_heartbeat) = self.next_heartbeat else {
+            return Some(Ok(self.message(None)));
+        };
         loop {
             tokio::select! {
                 biased;
@@ -111,7 +114,7 @@ impl Watcher {
                     self.end = Some(Error::ShuttingDown);
                     return Some(Ok(self.message(None)));
                 }
-                () = sleep_until(self.next_heartbeat) => return Some(Ok(self.message(None))),
+                () = sleep_until(next_heartbeat) => return Some(Ok(self.message(None))),
                 logged = self.events.next() => match logged {
                     Some(Ok(logged)) => {
                         self.cursor = logged.cursor.clone();
@@ -130,7 +133,7 @@ impl Watcher {
     }
 
     fn message(&mut self, logged: Option<&Logged>) -> v1::WatchSessionsResponse {
-        self.next_heartbeat = Instant::now() + self.heartbeat;
+        self.next_heartbeat = Some(Instant::now() + self.heartbeat);
         v1::WatchSessionsResponse {
             event: logged.map(|logged| event::message(self.namespace.name.as_str(), logged)),
             cursor: self.cursor.0.clone(),

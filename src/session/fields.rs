@@ -11,7 +11,7 @@ use super::time::Time;
 
 /// How far ahead of this instance the clock of an identity provider may be. A time in this stretch counts
 /// as now; one beyond it is a mistake.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
 
 /// An owner.
 pub fn owner(tenant: &str, user: &str, issuer: &str) -> Result<Owner, Refusal> {

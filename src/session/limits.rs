@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// What one namespace allows and assumes. The configuration fills it; see `docs/SETTINGS.md`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Limits {
     /// The shortest time that a session or a claim may live.
     pub const SHORTEST_TTL: Duration = SECOND;
     /// The longest time that a claim may hold.
-    pub const LONGEST_CLAIM: Duration = Duration::from_secs(24 * 60 * 60);
+    pub const LONGEST_CLAIM: Duration = Duration::from_hours(24);
     /// Labels of one session.
     pub const LABELS: usize = 16;
     /// Bytes of a label.

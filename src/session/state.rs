@@ -11,6 +11,9 @@ use super::wire::{self, Fault, Kind};
 /// The integers that every client can hold lie within plus or minus this.
 pub const LARGEST_INTEGER: i64 = (1 << 53) - 1;
 
+/// The incremented keys, with their values after the change.
+pub type Increments = Vec<(Box<str>, i64)>;
+
 /// A session's state: a `google.protobuf.Struct` in its plain wire form, keys unique, values sound.
 #[derive(Clone)]
 pub struct State(Arc<[u8]>);
@@ -94,11 +97,7 @@ impl State {
     }
 
     /// The state after a patch, with the values of the incremented keys.
-    pub fn patched(
-        &self,
-        patch: &Patch,
-        limits: &Limits,
-    ) -> Result<(State, Vec<(Box<str>, i64)>), Refusal> {
+    pub fn patched(&self, patch: &Patch, limits: &Limits) -> Result<(State, Increments), Refusal> {
         let before = self.entries();
         let mut changes: hashbrown::HashMap<&str, Option<Vec<u8>>> = hashbrown::HashMap::new();
         let mut increments = Vec::with_capacity(patch.increment.len());
@@ -135,7 +134,7 @@ impl State {
         for (key, value) in before {
             match changes.remove(key) {
                 None => put(key, value),
-                Some(Some(changed)) => put(key, &changed),
+                Some(Some(value)) => put(key, &value),
                 Some(None) => {}
             }
         }

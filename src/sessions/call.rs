@@ -77,6 +77,11 @@ operations! {
 }
 
 impl Operation {
+    /// Whether its answer is a stream.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Operation::WatchSessions)
+    }
+
     /// Whether it takes access away. Such calls are served however busy the service is.
     pub fn is_ending(self) -> bool {
         matches!(

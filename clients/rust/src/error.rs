@@ -8,7 +8,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::model::{EndReason, InvalidationReason};
+use crate::event::{EndReason, InvalidationReason};
 use crate::transport::error_text;
 
 /// Why a call failed. Branch on [`Error::kind`]; the texts are for people.
@@ -240,19 +240,28 @@ impl From<Status> for Error {
 
 /// The text for a status that the transport made, not the service: it says what could not be reached and why.
 fn connection_lost(status: &Status) -> Option<String> {
-    // A deadline that passed has the same source, and is no lost connection.
-    if !matches!(
-        status.code(),
+    // A status of the service has no source.
+    let source = status.source()?;
+    match status.code() {
         Code::Unavailable | Code::Unknown | Code::Internal
-    ) {
-        return None;
+            if source.is::<tonic::transport::Error>() =>
+        {
+            Some(format!(
+                "the service cannot be reached: {}",
+                error_text(source)
+            ))
+        }
+        // Nobody here cancels a call: the connection went away under it. A deadline that passed looks alike.
+        Code::Cancelled if status.message() != TIMER => Some(format!(
+            "the connection was closed before the service answered: {}; it may ask for a client certificate",
+            error_text(source)
+        )),
+        _ => None,
     }
-    let transport = status.source()?.downcast_ref::<tonic::transport::Error>()?;
-    Some(format!(
-        "the service cannot be reached: {}",
-        error_text(transport)
-    ))
 }
+
+/// What the transport's own timer says, which follows the deadline that a call carries.
+const TIMER: &str = "Timeout expired";
 
 fn kind(
     status: &Status,
@@ -300,8 +309,7 @@ fn kind(
         _ => match status.code() {
             Code::Unavailable => ErrorKind::Unavailable,
             Code::DeadlineExceeded => ErrorKind::DeadlineExceeded,
-            // The transport's own timer, which follows the deadline that the call carries.
-            Code::Cancelled if status.message() == "Timeout expired" => ErrorKind::DeadlineExceeded,
+            Code::Cancelled if status.message() == TIMER => ErrorKind::DeadlineExceeded,
             _ => ErrorKind::Other,
         },
     }

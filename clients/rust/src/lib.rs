@@ -29,11 +29,13 @@ use std::sync::Arc;
 
 mod calls;
 mod error;
+mod event;
 mod model;
 mod options;
 pub mod proto;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod time;
 mod transport;
 mod value;
 mod watch;
@@ -45,11 +47,10 @@ pub use calls::read::{Get, List, Page, Touch};
 pub use calls::rotate::{Rotate, Rotated};
 pub use calls::update::{Update, Updated};
 pub use error::{Error, ErrorKind, FieldViolation, Limit};
-pub use model::{
-    EndReason, Event, EventKind, InvalidationReason, McpContext, Owner, Selector, Session,
-    parse_time, show_time,
-};
+pub use event::{EndReason, Event, EventKind, InvalidationReason, Selector};
+pub use model::{McpContext, Owner, Session};
 pub use options::{DEFAULT_SERVER, Options, Pem};
+pub use time::{parse_time, show_time};
 pub use tonic::Code;
 pub use uuid::Uuid;
 pub use value::{MAX_SAFE_INTEGER, State};

@@ -10,7 +10,8 @@ use tonic::Streaming;
 
 use crate::Namespace;
 use crate::error::{Error, ErrorKind};
-use crate::model::{Event, EventKind, Owner};
+use crate::event::{Event, EventKind};
+use crate::model::Owner;
 use crate::proto::v1;
 use crate::transport::{Transport, pause};
 

@@ -42,7 +42,11 @@ fn kind<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorKind {
 
 #[tokio::test]
 async fn a_session_lives_and_ends() {
-    let Fixture { sessions, .. } = fixture(&[]).await;
+    let Fixture {
+        sessions,
+        server: _server,
+        ..
+    } = fixture(&[]).await;
     let first = state(
         json!({"list": [1, null, {"a": {}}], "text": "Grüße 🦀", "half": 0.5, "n": 9_007_199_254_740_991_i64}),
     );
@@ -102,7 +106,9 @@ async fn a_session_lives_and_ends() {
 #[tokio::test]
 async fn strangers_find_nothing() {
     let Fixture {
-        tenure, sessions, ..
+        tenure,
+        sessions,
+        server: _server,
     } = fixture(&[]).await;
     let id = sessions.create().await.expect("created").session.id;
     let stranger = tenure.namespace("crm").owner("acme", "bert");
@@ -113,7 +119,11 @@ async fn strangers_find_nothing() {
 
 #[tokio::test]
 async fn conversations_and_request_ids() {
-    let Fixture { sessions, .. } = fixture(&[]).await;
+    let Fixture {
+        sessions,
+        server: _server,
+        ..
+    } = fixture(&[]).await;
     let first = sessions.get_or_create("c1").await.expect("made");
     let again = sessions.get_or_create("c1").await.expect("found");
     assert!(first.created && !again.created);
@@ -150,7 +160,11 @@ async fn conversations_and_request_ids() {
 
 #[tokio::test]
 async fn lists_come_in_pages() {
-    let Fixture { sessions, .. } = fixture(&[]).await;
+    let Fixture {
+        sessions,
+        server: _server,
+        ..
+    } = fixture(&[]).await;
     for n in 0..5 {
         sessions.create().set("n", n).await.expect("made");
     }
@@ -171,7 +185,9 @@ async fn lists_come_in_pages() {
 #[tokio::test]
 async fn invalidations_tell_the_owner_why() {
     let Fixture {
-        tenure, sessions, ..
+        tenure,
+        sessions,
+        server: _server,
     } = fixture(&[]).await;
     let kept = sessions.create().await.expect("made").session.id;
     let ended = sessions.create().await.expect("made").session.id;
@@ -205,7 +221,11 @@ async fn invalidations_tell_the_owner_why() {
 
 #[tokio::test]
 async fn a_claim_succeeds_once() {
-    let Fixture { sessions, .. } = fixture(&[]).await;
+    let Fixture {
+        sessions,
+        server: _server,
+        ..
+    } = fixture(&[]).await;
     let claim = || sessions.claim_once("nonce", Duration::from_mins(1));
     assert!(claim().await.expect("answered").claimed);
     assert!(!claim().await.expect("answered").claimed);
@@ -213,7 +233,11 @@ async fn a_claim_succeeds_once() {
 
 #[tokio::test]
 async fn errors_say_what_was_wrong() {
-    let Fixture { sessions, .. } = fixture(&["--set", "defaults.sessions_per_owner=1"]).await;
+    let Fixture {
+        sessions,
+        server: _server,
+        ..
+    } = fixture(&["--set", "defaults.sessions_per_owner=1"]).await;
     let short = sessions.get("short").await.expect_err("no id");
     match short.kind() {
         ErrorKind::InvalidFields(violations) => assert_eq!(violations[0].field, "session_id"),
@@ -316,7 +340,11 @@ async fn addresses_take_turns_and_one_may_be_away() {
 
 #[tokio::test]
 async fn hundred_clients_count_exactly() {
-    let Fixture { sessions, .. } = fixture(&[]).await;
+    let Fixture {
+        sessions,
+        server: _server,
+        ..
+    } = fixture(&[]).await;
     let id = sessions.create().await.expect("made").session.id;
     let calls = (0..100).map(|_| {
         let (sessions, id) = (sessions.clone(), id.clone());

@@ -1,18 +1,30 @@
-//! The caller's deadline.
+//! The caller's deadline: for the call, and for all that its answer streams.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::HeaderMap;
+use axum::body::{Body, Bytes};
+use http::{HeaderMap, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tonic::Status;
 
-/// What is left of the caller's deadline, if it set one.
-pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
+use crate::sessions::Error;
+
+/// When the caller's deadline is, if it set one.
+pub(super) fn of(headers: &HeaderMap) -> Option<Instant> {
+    Instant::now().checked_add(left(headers)?)
+}
+
+fn left(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 {
         return None;
     }
     let amount: u64 = digits.parse().ok()?;
-    let left = match unit {
+    Some(match unit {
         "H" => Duration::from_secs(amount * 3600),
         "M" => Duration::from_secs(amount * 60),
         "S" => Duration::from_secs(amount),
@@ -20,19 +32,73 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
         "u" => Duration::from_micros(amount),
         "n" => Duration::from_nanos(amount),
         _ => return None,
-    };
-    Some(left)
+    })
 }
 
-/// Does the work, or gives up at the deadline. What is dropped half-way has happened wholly or not at all:
-/// a store's step is one.
+/// Does the work, or gives up at the deadline; what is past its deadline is not begun. What is dropped
+/// half-way has happened wholly or not at all: a store's step is one.
 pub(super) async fn within<T>(
-    deadline: Option<Duration>,
+    deadline: Option<Instant>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     match deadline {
         None => Some(work.await),
-        Some(left) => tokio::time::timeout(left, work).await.ok(),
+        Some(deadline) if deadline <= Instant::now() => None,
+        Some(deadline) => timeout_at(deadline, work).await.ok(),
+    }
+}
+
+/// Ends an answer that is still streaming at the deadline.
+pub(super) fn bound(deadline: Option<Instant>, answer: Response<Body>) -> Response<Body> {
+    // An answer without a message has no stream.
+    let Some(deadline) = deadline.filter(|_| !answer.headers().contains_key(Status::GRPC_STATUS))
+    else {
+        return answer;
+    };
+    answer.map(|body| {
+        Body::new(Bounded {
+            body,
+            deadline: Box::pin(sleep_until(deadline)),
+            over: false,
+        })
+    })
+}
+
+struct Bounded {
+    body: Body,
+    deadline: Pin<Box<Sleep>>,
+    over: bool,
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_pending() && self.deadline.as_mut().poll(cx).is_ready() {
+            self.over = true;
+            let mut trailers = HeaderMap::new();
+            let status = Status::from(Error::DeadlineExceeded);
+            if status.add_header(&mut trailers).is_ok() {
+                return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+            }
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.over || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -45,11 +111,11 @@ mod tests {
         let read = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("grpc-timeout", text.parse().expect("a header value"));
-            of(&headers)
+            left(&headers)
         };
-        assert_eq!(read("1H"), Some(Duration::from_millis(3_600_000)));
-        assert_eq!(read("2M"), Some(Duration::from_millis(120_000)));
-        assert_eq!(read("3S"), Some(Duration::from_millis(3_000)));
+        assert_eq!(read("1H"), Some(Duration::from_hours(1)));
+        assert_eq!(read("2M"), Some(Duration::from_mins(2)));
+        assert_eq!(read("3S"), Some(Duration::from_secs(3)));
         assert_eq!(read("500m"), Some(Duration::from_millis(500)));
         assert_eq!(read("5000u"), Some(Duration::from_millis(5)));
         assert_eq!(read("1n"), Some(Duration::from_nanos(1)));

@@ -130,7 +130,11 @@ impl Server {
             Some(password) => format!(":{password}@"),
             None => String::new(),
         };
-        let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
+        let scheme = if self.options.tls.is_some() {
+            "rediss"
+        } else {
+            "redis"
+        };
         let url = format!("{scheme}://{password}127.0.0.1:{}", self.port);
         let client = match &self.options.tls {
             None => redis::Client::open(url)?,
@@ -270,7 +274,10 @@ fn spawn(dir: &Path, sentinel: bool) -> Child {
     if sentinel {
         command.arg("--sentinel");
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.spawn().expect("redis-server is on the PATH")
 }
 
@@ -282,18 +289,22 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     pub(crate) fn make() -> Certificates {
-        use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+        use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
         let dir = tempfile::tempdir().expect("a directory");
         let write = |name: &str, text: String| {
             std::fs::write(dir.path().join(name), text).expect("a file");
         };
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        // OpenSSL takes a certificate whose subject is its issuer's for self-signed.
+        params.distinguished_name.push(DnType::CommonName, "ca");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let ca = CertifiedIssuer::self_signed(params, key).expect("a certificate");
         write("ca.pem", ca.pem());
         for name in ["server", "client"] {
-            let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
+            let mut params =
+                CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("parameters");
+            params.distinguished_name.push(DnType::CommonName, name);
             let key = KeyPair::generate().expect("a key");
             let cert = params.signed_by(&key, &ca).expect("a certificate");
             write(&format!("{name}.pem"), cert.pem());

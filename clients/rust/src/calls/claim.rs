@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{awaitable, new_request_id};
 use crate::Sessions;
 use crate::error::Error;
-use crate::model::duration_to_wire;
 use crate::proto::v1;
+use crate::time::duration_to_wire;
 use crate::transport::{Stub, Transport};
 
 /// A key being claimed.

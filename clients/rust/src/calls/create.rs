@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::{awaitable, new_request_id};
 use crate::Sessions;
 use crate::error::Error;
-use crate::model::{McpContext, Session, duration_to_wire};
+use crate::model::{McpContext, Session};
 use crate::proto::v1;
+use crate::time::duration_to_wire;
 use crate::transport::{Stub, Transport};
 use crate::value::{State, to_struct};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::awaitable;
 use crate::error::Error;
-use crate::model::{InvalidationReason, Selector};
+use crate::event::{InvalidationReason, Selector};
 use crate::proto::v1;
 use crate::transport::{Stub, Transport};
 use crate::{Namespace, Sessions};

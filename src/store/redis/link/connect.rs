@@ -10,6 +10,8 @@ use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo,
     IntoConnectionInfo, RedisConnectionInfo, TlsCertificates,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
 use crate::store::redis::link::fault::Trouble;
@@ -32,10 +34,21 @@ impl Dialer {
                 fault: format!("cannot be read: {}", error.kind()),
             })
         };
+        let read_certificates = |part: &'static str, file: &std::path::Path| {
+            let pem = read(part, file)?;
+            // The driver takes a file without any for an empty list.
+            match CertificateDer::pem_slice_iter(&pem).next() {
+                Some(Ok(_)) => Ok(pem),
+                _ => Err(BadRedisConfig {
+                    part,
+                    fault: "holds no certificate in PEM".to_owned(),
+                }),
+            }
+        };
         let tls = if config.tls {
             let client_tls = match (&config.tls_cert, &config.tls_key) {
                 (Some(cert), Some(key)) => Some(ClientTlsConfig {
-                    client_cert: read("tls_cert", cert)?,
+                    client_cert: read_certificates("tls_cert", cert)?,
                     client_key: read("tls_key", key)?,
                 }),
                 _ => None,
@@ -43,7 +56,9 @@ impl Dialer {
             let ca = config.tls_ca.as_deref();
             Some(TlsCertificates {
                 client_tls,
-                root_cert: ca.map(|file| read("tls_ca", file)).transpose()?,
+                root_cert: ca
+                    .map(|file| read_certificates("tls_ca", file))
+                    .transpose()?,
             })
         } else {
             None
@@ -54,8 +69,8 @@ impl Dialer {
             database: config.database,
             connect_timeout: config.connect_timeout,
             // Two for each runtime (calls, endings), one for the watch, and room for those that are on
-            // their way out.
-            max_connections: 4 * threads.max(2) + 4,
+            // their way out: a bound against leaks, not a limit to work at.
+            max_connections: (4 * threads).max(60) + 4,
         };
         // Finds files that are no PEM now, not at the first connection.
         let anywhere = Address {
@@ -154,8 +169,8 @@ impl Dialer {
         match &self.tls {
             None => Client::open(info).map_err(|_| unusable()),
             Some(tls) => Client::build_with_tls(info, tls.clone()).map_err(|_| BadRedisConfig {
-                part: "tls_ca",
-                fault: "CA, certificate or key is not what it should be (PEM)".to_owned(),
+                part: "tls_key",
+                fault: "holds no private key in PEM".to_owned(),
             }),
         }
     }

@@ -85,8 +85,13 @@ async fn carry_out(node: &Arc<Node>, lane: &Arc<Lane>, mut jobs: Vec<Job>) {
     let sending = batch(node, lane, pipeline);
     let outcome = tokio::time::timeout(node.config.response_timeout, sending).await;
     let outcome = outcome.unwrap_or(Err(Trouble::TimedOut));
-    if matches!(outcome, Err(Trouble::TimedOut)) {
-        lane.clear();
+    match &outcome {
+        Err(Trouble::TimedOut) => {
+            lane.clear();
+            node.suspect();
+        }
+        Err(Trouble::Broken) => node.suspicion.notify_one(),
+        _ => {}
     }
     match outcome {
         Ok((values, durable)) => {

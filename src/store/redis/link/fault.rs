@@ -192,14 +192,16 @@ impl Trouble {
 }
 
 /// Errors that begin with another code. Measured on 7.0.15: what fails inside a script keeps its code (OOM,
-/// WRONGTYPE, READONLY, MISCONF, NOPERM come through), but an ACL refusal inside one is plain ERR.
+/// WRONGTYPE, READONLY), but an ACL refusal inside one is plain ERR, with this text; from 7.2 on with the
+/// other.
 fn from_unknown(code: &str, details: &str) -> Trouble {
-    if details.contains("ACL failure in script") {
+    let denied = ["The user executing the script", "ACL failure in script"];
+    if denied.iter().any(|text| details.contains(text)) {
         return Trouble::Denied;
     }
-    // These quote what was sent: arguments, so perhaps a session's content.
-    if code == "ERR" && (details.contains("unknown command") || details.contains('\'')) {
-        return Trouble::Defect("ERR (text withheld: it quotes the command)".to_owned());
+    // It quotes what was sent, so perhaps a session's content.
+    if details.contains("args beginning with") {
+        return Trouble::Defect(format!("{code} (text withheld: it quotes the command)"));
     }
     let mut text = format!("{code} {details}");
     if let Some((end, _)) = text.char_indices().nth(200) {
@@ -289,6 +291,10 @@ mod tests {
             ),
             (
                 "NOPERM this user has no permissions to run the 'evalsha' command",
+                unavailable.clone(),
+            ),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: ba00",
                 unavailable.clone(),
             ),
             (

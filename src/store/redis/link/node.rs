@@ -115,7 +115,7 @@ impl Node {
 
     /// A call had no answer in time, or no connection. Opens the breaker and wakes the watch, which closes it
     /// within a round trip if it was only that one call.
-    fn suspect(&self) {
+    pub(super) fn suspect(&self) {
         self.standing.send_if_modified(|standing| {
             let changes = *standing == Standing::Good;
             if changes {
@@ -147,9 +147,11 @@ impl Node {
         let asking = async {
             let held = lane.connection(self).await?;
             match lane::send(&held, command).await {
-                Ok(Value::ServerError(error)) => {
-                    Err(given_up(lane, &held, Trouble::from_server(&error, &self.address)))
-                }
+                Ok(Value::ServerError(error)) => Err(given_up(
+                    lane,
+                    &held,
+                    Trouble::from_server(&error, &self.address),
+                )),
                 Ok(value) => Ok(value),
                 Err(sent) => Err(given_up(lane, &held, sent.trouble(self))),
             }
@@ -183,22 +185,17 @@ impl Node {
         commands: Vec<Cmd>,
     ) -> Result<(Vec<Value>, bool), Trouble> {
         let lanes = self.lanes_here();
-        self.within(lanes.endings.send(commands)).await
+        // That one waited too long for others' batches says nothing about the server; the lane knows when one
+        // of its batches has no answer.
+        self.in_time(lanes.endings.send(commands)).await
     }
 
-    /// Waits for the breaker, counts what is under way, and gives up in time.
+    /// Notes what an outcome says about the server.
     async fn within<T>(
         &self,
         asking: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
-        let counted = Counted::new(&self.in_flight, self.config.max_in_flight)?;
-        let asking = async {
-            self.open().await?;
-            asking.await
-        };
-        let outcome = tokio::time::timeout(self.config.response_timeout, asking).await;
-        drop(counted);
-        let outcome = outcome.unwrap_or(Err(Trouble::TimedOut));
+        let outcome = self.in_time(asking).await;
         match &outcome {
             Err(Trouble::TimedOut) => self.suspect(),
             // Perhaps only this connection: the watch finds out, and the breaker stays where it is.
@@ -206,6 +203,20 @@ impl Node {
             _ => {}
         }
         outcome
+    }
+
+    /// Waits for the breaker, counts what is under way, and gives up in time.
+    async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let _counted = Counted::new(&self.in_flight, self.config.max_in_flight)?;
+        let asking = async {
+            self.open().await?;
+            asking.await
+        };
+        let outcome = tokio::time::timeout(self.config.response_timeout, asking).await;
+        outcome.unwrap_or(Err(Trouble::TimedOut))
     }
 
     fn lanes_here(self: &Arc<Node>) -> Arc<Lanes> {

@@ -101,7 +101,7 @@ struct Rounds<'a> {
     wait: bool,
     pause: Pause,
     round: u32,
-    until: Instant,
+    began: Instant,
 }
 
 impl<'a> Rounds<'a> {
@@ -115,7 +115,7 @@ impl<'a> Rounds<'a> {
             wait: false,
             pause: Pause::new(Duration::from_millis(2), Duration::from_millis(50)),
             round: 0,
-            until: Instant::now() + servers.config.patience,
+            began: Instant::now(),
         }
     }
 
@@ -124,7 +124,7 @@ impl<'a> Rounds<'a> {
             // Two servers that each point at the other must not be asked without end.
             if self.wait || self.round > 4 {
                 let wait = self.pause.next();
-                if Instant::now() + wait >= self.until {
+                if self.began.elapsed() + wait >= self.servers.config.patience {
                     break;
                 }
                 tokio::time::sleep(wait).await;
@@ -207,6 +207,12 @@ impl<'a> Rounds<'a> {
             Remedy::Wait => {
                 self.wait = true;
                 Hop::default()
+            }
+            // A failover takes longer than it is good to have everybody stand and ask: those that come as it
+            // ends are carried over, the others hear at once that it is away.
+            Remedy::Locate if self.began.elapsed() > self.servers.config.response_timeout => {
+                self.answered[index] = Some(Err(UNAVAILABLE));
+                return;
             }
             Remedy::Locate => {
                 self.servers.locate_anew();

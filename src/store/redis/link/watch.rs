@@ -47,11 +47,11 @@ impl Findings {
 pub(super) async fn run(servers: Arc<Servers>, node: Arc<Node>) {
     let mut held: Option<Held> = None;
     let mut pause = Pause::new(Duration::from_millis(50), Duration::from_secs(1));
-    let mut last_whole: Option<Instant> = None;
+    let mut last_whole: Option<LastLook> = None;
     let mut last_trouble: Option<Trouble> = None;
     loop {
         let well = node.standing() == Standing::Good && !servers.is_gated();
-        let whole = !well || last_whole.is_none_or(|last| last.elapsed() >= WHOLE_LOOK);
+        let whole = !well || last_whole.as_ref().is_none_or(LastLook::is_old);
         let look = look(&node, &mut held, whole);
         let seen = tokio::time::timeout(node.config.response_timeout, look).await;
         let seen = seen.unwrap_or(Err(Trouble::TimedOut));
@@ -61,7 +61,7 @@ pub(super) async fn run(servers: Arc<Servers>, node: Arc<Node>) {
                     tracing::info!(server = %node.address, "Redis answers");
                 }
                 if let Some(findings) = findings {
-                    last_whole = Some(Instant::now());
+                    last_whole = Some(LastLook::now());
                     servers.found(&node, &findings);
                 }
                 pause.reset();
@@ -90,6 +90,29 @@ pub(super) async fn run(servers: Arc<Servers>, node: Arc<Node>) {
     }
 }
 
+/// When a server was looked at whole, by the clock that only runs and by the one that can be set.
+struct LastLook {
+    at: Instant,
+    time_ms: i64,
+}
+
+impl LastLook {
+    fn now() -> LastLook {
+        LastLook {
+            at: Instant::now(),
+            time_ms: now_ms(),
+        }
+    }
+
+    /// Whether it is long ago, or our clock has been set since.
+    fn is_old(&self) -> bool {
+        let passed = self.at.elapsed();
+        let by_the_clock = now_ms() - self.time_ms;
+        let passed_ms = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        passed >= WHOLE_LOOK || (by_the_clock - passed_ms).abs() > SKEW_MS / 4
+    }
+}
+
 /// Asks the server. `None` where only its pulse was felt.
 async fn look(
     node: &Arc<Node>,
@@ -102,11 +125,17 @@ async fn look(
     let Some(held) = held.as_ref() else {
         return Err(Trouble::NotSent);
     };
-    if whole {
+    if whole || pulse(node, held).await? == Pulse::Changed {
         whole_look(node, held).await.map(Some)
     } else {
-        pulse(node, held).await.map(|()| None)
+        Ok(None)
     }
+}
+
+#[derive(PartialEq, Eq)]
+enum Pulse {
+    Same,
+    Changed,
 }
 
 async fn ask(node: &Node, held: &Held, command: &mut Cmd) -> Result<Value, Trouble> {
@@ -117,11 +146,21 @@ async fn ask(node: &Node, held: &Held, command: &mut Cmd) -> Result<Value, Troub
     }
 }
 
-/// Any answer at all shows that it is alive: an ACL may forbid CONFIG, hosted ones have none.
-async fn pulse(node: &Node, held: &Held) -> Result<(), Trouble> {
+/// Any answer at all shows that it is alive: an ACL may forbid CONFIG, hosted ones have none. Where there is
+/// one, an unsafe setting is seen within a second.
+async fn pulse(node: &Node, held: &Held) -> Result<Pulse, Trouble> {
     let mut config = redis::cmd("CONFIG");
     match ask(node, held, config.arg("GET").arg("maxmemory-policy")).await {
-        Ok(_) | Err(Trouble::Denied | Trouble::Defect(_)) => Ok(()),
+        Ok(answer) => {
+            let eviction = redis::from_redis_value::<(String, String)>(answer).ok();
+            let findings = node.findings.lock();
+            let known = findings.as_ref().map(|findings| findings.eviction.as_str());
+            match eviction {
+                Some((_, eviction)) if Some(eviction.as_str()) != known => Ok(Pulse::Changed),
+                _ => Ok(Pulse::Same),
+            }
+        }
+        Err(Trouble::Denied | Trouble::Defect(_)) => Ok(Pulse::Same),
         Err(trouble) => Err(trouble),
     }
 }

@@ -43,11 +43,18 @@ impl Cluster {
         };
         let first = &cluster.servers[0];
         for other in &cluster.servers[1..] {
-            first.ask(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), &bus(other)]);
+            first.ask(&[
+                "CLUSTER",
+                "MEET",
+                "127.0.0.1",
+                &other.port.to_string(),
+                &bus(other),
+            ]);
         }
         for server in &cluster.servers {
             wait_until("all have met", || {
-                let info: String = redis::from_redis_value(server.ask(&["CLUSTER", "INFO"])).expect("a text");
+                let info: String =
+                    redis::from_redis_value(server.ask(&["CLUSTER", "INFO"])).expect("a text");
                 info.contains("cluster_known_nodes:6") && nodes(server).len() == 6
             });
         }

@@ -63,11 +63,17 @@ async fn serve(stream: TcpStream, answers: Answers) -> Option<()> {
             word.truncate(word.len() - 2);
             words.push(String::from_utf8_lossy(&word).into_owned());
         }
-        let said = answers.lock().expect("not poisoned").get(&words[0]).cloned();
+        let said = answers
+            .lock()
+            .expect("not poisoned")
+            .get(&words[0])
+            .cloned();
         let answer = said.unwrap_or_else(|| match words[0].as_str() {
             "TIME" => {
                 let now = std::time::SystemTime::now();
-                let now = now.duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+                let now = now
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .expect("after 1970");
                 format!("*2\r\n{}{}", bulk(&now.as_secs().to_string()), bulk("0"))
             }
             "CONFIG" => "*0\r\n".to_owned(),

@@ -22,20 +22,27 @@ impl Sentinels {
     pub(crate) fn start_with(servers: &Options, sentinels: &Options) -> Sentinels {
         let primary = Server::start_with(servers.clone());
         let replica = || {
-            let options = servers.clone().line(format!("replicaof 127.0.0.1 {}", primary.port));
+            let options = servers
+                .clone()
+                .line(format!("replicaof 127.0.0.1 {}", primary.port));
             Server::start_with(options)
         };
         let (one, two) = (replica(), replica());
         for replica in [&one, &two] {
             wait_until("the replica is in step", || {
-                replica.info("replication").contains("master_link_status:up")
+                replica
+                    .info("replication")
+                    .contains("master_link_status:up")
             });
         }
         let sentinels: Vec<_> = (0..3)
             .map(|_| {
                 let mut options = sentinels
                     .clone()
-                    .line(format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", primary.port))
+                    .line(format!(
+                        "sentinel monitor {MASTER} 127.0.0.1 {} 2",
+                        primary.port
+                    ))
                     .line(format!("sentinel down-after-milliseconds {MASTER} 1000"))
                     .line(format!("sentinel failover-timeout {MASTER} 5000"));
                 if let Some(password) = &servers.password {
@@ -76,12 +83,12 @@ impl Sentinels {
     pub(crate) fn wait_for_other_than(&self, old: u16) -> &Server {
         let mut new = None;
         wait_until("a replica is promoted", || {
-            let ports = self.sentinels.iter().map(|sentinel| {
+            let mut ports = self.sentinels.iter().map(|sentinel| {
                 let words = master(sentinel);
                 let at = words.iter().position(|word| word == "port")?;
                 words.get(at + 1)?.parse::<u16>().ok()
             });
-            let Some(port) = ports.last().flatten().filter(|port| *port != old) else {
+            let Some(port) = ports.next_back().flatten().filter(|port| *port != old) else {
                 return false;
             };
             new = self.servers.iter().find(|server| server.port == port);

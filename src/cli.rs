@@ -1,0 +1,80 @@
+//! The command line. Data goes to stdout, everything else to stderr.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod config;
+mod exit;
+mod output;
+#[cfg(test)]
+mod reference;
+mod serve;
+mod session;
+mod settings;
+mod shell;
+#[cfg(test)]
+mod tests;
+
+use exit::Exit;
+
+/// The session store for MCP servers.
+#[derive(Debug, Parser)]
+#[command(name = "tenure", version, propagate_version = true, after_long_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::Serve),
+    /// Call a service: create, read, change, end and watch sessions
+    Session(Box<session::Session>),
+    /// Check or show the configuration
+    Config(config::Config),
+    /// Print a completion script for a shell
+    Completions(shell::Completions),
+    /// Print a manual page
+    Man(shell::Man),
+}
+
+/// Runs the command line and says how it ended.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // --help and --version come here, too. Nothing is left to say if nobody reads it.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            }
+            .into();
+        }
+    };
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            let exit = Exit::of(&error);
+            if exit != Exit::Ok {
+                output::complain(&mut io::stderr().lock(), &error);
+            }
+            exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Serve(serve) => serve.run(),
+        Command::Session(session) => session.run(),
+        Command::Config(config) => config.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
+    }
+}
