@@ -65,7 +65,7 @@ impl Shared {
                     let (answer, durable) = self.call_ending(&call).await?;
                     if is_ending(&answer) {
                         self.keep_endings(place, &spot, &answer, 2);
-                        self.wipe(&spot, &answer, 2).await;
+                        self.wipe(place, &spot, &answer, 2).await;
                         insist(&durable)?;
                     }
                     answer
@@ -109,7 +109,7 @@ impl Shared {
             .call_on_record(&scripts::CREATE, place, spot)
             .key(spot.content(&create.id))
             .request_key(spot, Rpc::Create, request)
-            .arg(create.id.as_str())
+            .arg(pack::id(&create.id))
             .arg(flag(lane == Lane::Endings))
             .request_args(request, limits)
             .arg(create.record_id.0.to_le_bytes())

@@ -11,7 +11,7 @@ impl Shared {
         let call = self
             .call_on_record(&scripts::END, place, &spot)
             .key(spot.content(id))
-            .arg(id.as_str())
+            .arg(pack::id(id))
             .arg(number(pack::end_reason(EndReason::Deleted)));
         let (answer, durable) = self.call_ending(&call).await?;
         self.keep_endings(place, &spot, &answer, 2);

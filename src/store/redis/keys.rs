@@ -4,9 +4,8 @@
 //! server, in a cluster too.
 
 use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::pack;
 use crate::session::marks::Subject;
 use crate::session::names::{NamespaceName, Owner, RequestId, SessionId};
 use crate::session::request::Rpc;
@@ -14,8 +13,11 @@ use crate::session::request::Rpc;
 /// Over how many cells a namespace is spread. Never to be changed: the store remembers it and checks.
 pub(super) const CELLS: usize = 256;
 
-/// How long an owner's hash is, as text.
-pub(super) const HASH_LEN: usize = 22;
+/// How long an owner's hash is.
+pub(super) const HASH_LEN: usize = 16;
+
+/// What a due list holds beside sessions, whose members begin with an owner's hash: never with so many zeros.
+pub(super) const NO_HASH: &[u8] = &[0; HASH_LEN];
 
 /// One cell of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +122,7 @@ impl CellKeys {
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
     /// What its keys are named by. Nobody can guess it who does not know the owner.
-    pub(super) hash: String,
+    pub(super) hash: [u8; HASH_LEN],
     pub(super) cell: Cell,
     pub(super) keys: CellKeys,
 }
@@ -157,29 +159,29 @@ impl Keys {
             text.extend_from_slice(part.as_bytes());
         }
         let hash = digest::digest(&digest::SHA256, &text);
-        let hash = URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]);
-        self.known(namespace, hash).expect("made just now")
+        let mut first = [0; HASH_LEN];
+        first.copy_from_slice(&hash.as_ref()[..HASH_LEN]);
+        self.known(namespace, first)
     }
 
     /// Where the owner's record is whose hash was read from Redis.
-    pub(super) fn known(&self, namespace: &NamespaceName, hash: String) -> Option<Spot> {
-        let bytes = URL_SAFE_NO_PAD.decode(&hash).ok()?;
-        let cell = Cell(*bytes.first()?);
-        Some(Spot {
+    pub(super) fn known(&self, namespace: &NamespaceName, hash: [u8; HASH_LEN]) -> Spot {
+        let cell = Cell(hash[0]);
+        Spot {
             keys: self.cell(namespace, cell),
             cell,
             hash,
-        })
+        }
     }
 }
 
 impl Spot {
     pub(super) fn hash(&self) -> &[u8] {
-        self.hash.as_bytes()
+        &self.hash
     }
 
     pub(super) fn content(&self, id: &SessionId) -> Vec<u8> {
-        self.keys.content(self.hash(), id.as_str().as_bytes())
+        self.keys.content(self.hash(), &pack::id(id))
     }
 
     pub(super) fn request(&self, rpc: Rpc, id: RequestId) -> Vec<u8> {
@@ -226,7 +228,7 @@ fn user_field(issuer: &str, user: &str) -> Vec<u8> {
 
 /// The field of the index that says which owners bear an id.
 pub(super) fn id_field(id: &SessionId) -> Vec<u8> {
-    [b"s:", id.as_str().as_bytes()].concat()
+    [b"s:", &*pack::id(id)].concat()
 }
 
 /// The field of the index that says which owners have sessions of a login.

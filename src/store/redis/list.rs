@@ -5,7 +5,7 @@ use redis::Value;
 
 use super::keys::Spot;
 use super::reply::{self, Fields};
-use super::{Shared, number, optional, scripts};
+use super::{Shared, number, optional, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::Page;
 use crate::session::record::Session;
@@ -21,7 +21,7 @@ impl Shared {
             .call_on_record(&scripts::LIST, place, &spot)
             .arg(number(page.size))
             .arg(optional(after.map(|last| Time::as_millis(last.created_at))))
-            .arg(after.map_or("", |last| last.id.as_str()));
+            .arg(after.map(|last| pack::id(&last.id)).unwrap_or_default());
         let mut fields = reply::read_done(self.link.call(&call).await?)?;
         let more = fields.int()? == 1;
         let mut sessions = Vec::new();

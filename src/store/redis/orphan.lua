@@ -9,8 +9,8 @@ for i = 2, #ARGV do
   redis.call('ZREM', KEYS[3], hash .. ARGV[i])
   if known then
     local kept = {}
-    for pos = 1, #known, 22 do
-      local whose = known:sub(pos, pos + 21)
+    for pos = 1, #known, 16 do
+      local whose = known:sub(pos, pos + 15)
       if whose ~= hash then kept[#kept + 1] = whose end
     end
     if kept[1] then

@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
     }
 
     fn id(&mut self) -> Option<SessionId> {
-        SessionId::known(self.text()?).ok()
+        read_id(self.framed()?)
     }
 }
 
@@ -98,6 +98,34 @@ fn put_long(out: &mut Vec<u8>, text: &str) {
     let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
     out.extend_from_slice(&len.to_le_bytes());
     out.extend_from_slice(text.as_bytes());
+}
+
+/// What a UUID begins with, for which sixteen bytes do instead of its text. No other id holds such a byte.
+const UUID: u8 = 1;
+
+/// An id as it is kept: it stands in several places for each session.
+pub(super) fn id(id: &SessionId) -> Vec<u8> {
+    let text = id.as_str();
+    match uuid::Uuid::try_parse(text) {
+        // Only the usual way of writing one comes back as it was.
+        Ok(uuid) if uuid.as_hyphenated().encode_lower(&mut [0; 36]) == text => {
+            let mut out = Vec::with_capacity(17);
+            out.push(UUID);
+            out.extend_from_slice(uuid.as_bytes());
+            out
+        }
+        _ => text.as_bytes().to_vec(),
+    }
+}
+
+pub(super) fn read_id(bytes: &[u8]) -> Option<SessionId> {
+    match bytes.split_first() {
+        Some((&UUID, rest)) => {
+            let uuid = uuid::Uuid::from_slice(rest).ok()?;
+            SessionId::known(uuid.as_hyphenated().encode_lower(&mut [0; 36])).ok()
+        }
+        _ => SessionId::known(std::str::from_utf8(bytes).ok()?).ok(),
+    }
 }
 
 pub(super) fn owner(owner: &Owner) -> Vec<u8> {
@@ -322,4 +350,26 @@ pub(super) fn read_event(bytes: &[u8]) -> Option<Event> {
         change,
     };
     Some(Event { at, what })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_back_as_they_were() {
+        for (text, len) in [
+            ("9d1f30a2-77b3-4c55-a1c2-000000000001", 17),
+            ("9D1F30A2-77B3-4C55-A1C2-000000000001", 36),
+            ("9d1f30a277b34c55a1c2000000000001", 32),
+            ("{9d1f30a2-77b3-4c55-a1c2-000000000001}", 38),
+            ("a-session-of-some-sdk", 21),
+        ] {
+            let known = SessionId::known(text).unwrap();
+            let packed = id(&known);
+            assert_eq!(packed.len(), len, "{text}");
+            assert_eq!(read_id(&packed), Some(known));
+        }
+    }
 }

@@ -16,9 +16,9 @@ end
 local mark = raised(known[1], kind, till, ARGV[7], reason, at)
 redis.call('HSET', KEYS[1], field, mark)
 redis.call('HINCRBY', KEYS[1], 'w', 1)
-redis.call('ZADD', KEYS[2], string.format('%.0f', at + tonumber(ARGV[8]) + 1), '!m' .. field)
+redis.call('ZADD', KEYS[2], string.format('%.0f', at + tonumber(ARGV[8]) + 1), MARK .. field)
 -- From now on the sweep walks through the cell and ends what is covered.
-redis.call('ZADD', KEYS[2], string.format('%.0f', at), '!w')
+redis.call('ZADD', KEYS[2], string.format('%.0f', at), WALK)
 if ARGV[9] ~= '' then
   local text = struct.pack('<BdBdB', 5, at, kind == 'm' and 1 or 2, till, reason) .. ARGV[9]
   local last = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[10], '*', 'p', known[2] or '0-0', 'e', text)

@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::keys::Spot;
 use super::reply::{self, Reply, STATE_FIELD};
-use super::{Shared, flag, scripts};
+use super::{Shared, flag, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Read, Shown};
 use crate::session::record::Session;
@@ -28,7 +28,7 @@ impl Shared {
         let mut call = self
             .call_on_owner(&scripts::READ, place, spot)
             .key(spot.content(id))
-            .arg(id.as_str())
+            .arg(pack::id(id))
             .arg(flag(read.slide));
         match &read.show {
             Shown::All => call = call.arg("a"),
@@ -61,7 +61,7 @@ impl Shared {
         let call = self
             .call_on_record(&scripts::LOST, place, spot)
             .key(spot.content(id))
-            .arg(id.as_str());
+            .arg(pack::id(id));
         self.link.call(&call).await?;
         Ok(())
     }

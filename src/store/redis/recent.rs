@@ -13,8 +13,7 @@ use redis::Value;
 use super::Shared;
 use super::keys::Spot;
 use super::link::Call;
-use super::scripts;
-use crate::session::names::SessionId;
+use super::{pack, scripts};
 use crate::store::Place;
 
 /// The calls that assert what was ended lately.
@@ -72,16 +71,13 @@ impl Shared {
             let [Value::BulkString(id), Value::BulkString(tombstone)] = pair else {
                 continue;
             };
-            let Some(id) = std::str::from_utf8(id)
-                .ok()
-                .and_then(|id| SessionId::known(id).ok())
-            else {
+            let Some(id) = &pack::read_id(id) else {
                 continue;
             };
             let call = self
                 .call_on_record(&scripts::ASSERT, place, spot)
-                .key(spot.content(&id))
-                .arg(id.as_str())
+                .key(spot.content(id))
+                .arg(pack::id(id))
                 .arg(tombstone.as_slice());
             self.recent.keep([call]);
         }
@@ -93,9 +89,15 @@ impl Shared {
         }
     }
 
-    /// Removes the content of sessions that a script has ended without being able to declare their keys. The
-    /// sweep does it too, if this instance should go down now.
-    pub(super) async fn wipe(&self, spot: &Spot, answer: &Value, place_in_answer: usize) {
+    /// Removes the content of sessions that a script has ended without being able to declare their keys: as the
+    /// sweep would, if this instance should go down now.
+    pub(super) async fn wipe(
+        &self,
+        place: &Place,
+        spot: &Spot,
+        answer: &Value,
+        place_in_answer: usize,
+    ) {
         let Value::Array(values) = answer else {
             return;
         };
@@ -103,13 +105,13 @@ impl Shared {
             return;
         };
         let (pairs, _) = ended.as_chunks::<2>();
-        let mut cmd = redis::cmd("UNLINK");
-        for pair in pairs {
-            if let Value::BulkString(id) = &pair[0] {
-                cmd.arg(spot.keys.content(spot.hash(), id));
-            }
-        }
-        if !pairs.is_empty() && self.link.command(&spot.keys.due(), cmd).await.is_err() {
+        let ids = pairs.iter().filter_map(|[id, _]| match id {
+            Value::BulkString(id) => Some(id.clone()),
+            _ => None,
+        });
+        let ids: Vec<_> = ids.collect();
+        let call = self.settle_call(place, spot, &ids);
+        if !ids.is_empty() && self.link.call(&call).await.is_err() {
             tracing::debug!("content of ended sessions is left to the sweep");
         }
     }

@@ -36,8 +36,15 @@ local function pack(s)
     s.keys, s.record_id) .. framed(s.conversation) .. framed(s.login) .. s.labels
 end
 
--- Whether one text sorts before another. Lua's own `<` depends on the server's locale.
+-- An id as text: a UUID is kept as its sixteen bytes behind a 1.
+local function text_of(id)
+  if id:byte(1) ~= 1 then return id end
+  return (id:sub(2):gsub('.', function(byte) return string.format('%02x', byte:byte()) end))
+end
+
+-- Whether one id sorts before another. Lua's own `<` depends on the server's locale.
 local function before(a, b)
+  a, b = text_of(a), text_of(b)
   for i = 1, math.min(#a, #b) do
     local x, y = a:byte(i), b:byte(i)
     if x ~= y then return x < y end
@@ -51,10 +58,10 @@ local function keep(key, span)
   if redis.call('PTTL', key) < span then redis.call('PEXPIRE', key, millis(span)) end
 end
 
--- An index entry holds hashes of owners, 22 characters each.
+-- An index entry holds hashes of owners, 16 bytes each.
 local function find_hash(known)
-  for pos = 1, #known, 22 do
-    if known:sub(pos, pos + 21) == hash then return pos end
+  for pos = 1, #known, 16 do
+    if known:sub(pos, pos + 15) == hash then return pos end
   end
 end
 
@@ -68,7 +75,7 @@ local function unindex(field)
   local known = redis.call('HGET', IDS, field) or ''
   local pos = find_hash(known)
   if not pos then return end
-  known = known:sub(1, pos - 1) .. known:sub(pos + 22)
+  known = known:sub(1, pos - 1) .. known:sub(pos + 16)
   if known == '' then redis.call('HDEL', IDS, field) else redis.call('HSET', IDS, field, known) end
 end
 
@@ -164,7 +171,11 @@ local function forget(id, content)
   local entry = entry_of(id)
   if entry[1] then
     local reason, at = ending(entry[1], entry[2], marks, now)
-    if reason then end_live(id, entry[1], reason, at, content) end
+    if reason then
+      end_live(id, entry[1], reason, at, content)
+      -- The id gets another session at once: nothing of it is to be cleared away later.
+      ended[#ended], ended[#ended - 1] = nil, nil
+    end
   end
   redis.call('HDEL', GRAVES, id)
 end

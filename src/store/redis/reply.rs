@@ -83,9 +83,7 @@ impl Fields {
     }
 
     pub(super) fn id(&mut self) -> Answer<SessionId> {
-        let bytes = self.some_bytes()?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
-        SessionId::known(text).map_err(|_| malformed())
+        pack::read_id(&self.some_bytes()?).ok_or_else(malformed)
     }
 
     /// A session as scripts answer it: id, packed, last use, MCP context.

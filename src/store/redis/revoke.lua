@@ -44,7 +44,7 @@ if target == 'o' then
   local field = ARGV[4]
   redis.call('HSET', MARKS, field, raised(marks[1], kind, till, spared or '', reason, at))
   -- The mark goes when nothing that it covers can be alive any more.
-  redis.call('ZADD', DUE, millis(at + tonumber(ARGV[20]) + 1), '!m' .. field)
+  redis.call('ZADD', DUE, millis(at + tonumber(ARGV[20]) + 1), MARK .. field)
 else
   fence()
 end

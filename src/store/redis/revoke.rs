@@ -120,16 +120,16 @@ impl Shared {
         target: Target<'_>,
     ) -> Answer<(usize, Durable)> {
         let (kind, value) = match target {
-            Target::Id(id) => ("i", id.as_str()),
-            Target::Login(login) => ("l", login),
-            Target::All => ("o", ""),
+            Target::Id(id) => ("i", pack::id(id)),
+            Target::Login(login) => ("l", login.as_bytes().to_vec()),
+            Target::All => ("o", Vec::new()),
         };
         let mut call = self
             .call_on_record(&scripts::REVOKE, place, spot)
             .arg(kind)
             .arg(value)
             .args(reach_args(revocation))
-            .arg(revocation.except.as_ref().map_or("", SessionId::as_str))
+            .arg(revocation.except.as_ref().map(pack::id).unwrap_or_default())
             .arg(number(pack::invalidation_reason(revocation.reason)))
             .arg(flag(revocation.dry_run))
             .arg(millis(place.namespace.limits.max_lifetime_max))
@@ -157,7 +157,7 @@ impl Shared {
         } else {
             self.keep_endings(place, spot, &answer, 2);
         }
-        self.wipe(spot, &answer, 2).await;
+        self.wipe(place, spot, &answer, 2).await;
         Ok((meant, durable))
     }
 
@@ -264,7 +264,7 @@ impl Shared {
     ) -> Answer<(bool, Option<Vec<u8>>)> {
         let call = self
             .call_on_record(&scripts::KNOWS, place, spot)
-            .arg(id.as_str());
+            .arg(pack::id(id));
         let mut fields = reply::read_done(self.link.call(&call).await?)?;
         Ok((fields.int()? == 1, fields.bytes()?))
     }
@@ -315,10 +315,7 @@ impl Shared {
         let (hashes, _) = hashes.as_chunks::<HASH_LEN>();
         hashes
             .iter()
-            .filter_map(|hash| {
-                let hash = std::str::from_utf8(hash).ok()?.to_owned();
-                self.keys.known(namespace, hash)
-            })
+            .map(|hash| self.keys.known(namespace, *hash))
             .collect()
     }
 
@@ -399,7 +396,7 @@ impl Shared {
         for member in fields.list()? {
             if let Value::BulkString(member) = member
                 && let Some(hash) = member.get(..HASH_LEN)
-                && member[0] != b'!'
+                && hash != keys::NO_HASH
             {
                 spots.extend(self.spots(&namespace.name, hash));
             }

@@ -1,7 +1,7 @@
 //! Giving a session a new id.
 
 use super::reply::{self, Reply};
-use super::{Shared, flag, insist, optional, scripts};
+use super::{Shared, flag, insist, optional, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Rotate, Rotated};
 use crate::session::record::Session;
@@ -30,8 +30,8 @@ impl Shared {
             .key(spot.content(id))
             .key(spot.content(&rotate.new_id))
             .request_key(&spot, Rpc::Rotate, request)
-            .arg(id.as_str())
-            .arg(rotate.new_id.as_str())
+            .arg(pack::id(id))
+            .arg(pack::id(&rotate.new_id))
             .request_args(request, limits)
             .arg(optional(rotate.authenticated_at.map(Time::as_millis)))
             .arg(login)

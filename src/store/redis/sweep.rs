@@ -17,8 +17,8 @@ use crate::session::time::Time;
 use crate::store::{Answer, Namespace, Place, StoreError, Swept};
 
 /// What the due list of a cell holds beside sessions.
-const WALK: &[u8] = b"!w";
-const MARK: &[u8] = b"!m";
+const WALK: &[u8] = b"w";
+const MARK: &[u8] = b"m";
 
 /// How long a walk through a cell may take before another instance begins it anew.
 const WALK_LEASE: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ const WALK_LEASE: Duration = Duration::from_secs(30);
 const SLICE: usize = 256;
 
 /// Sessions by their owners' hashes.
-type ByOwner = BTreeMap<Vec<u8>, Vec<Vec<u8>>>;
+type ByOwner = BTreeMap<[u8; HASH_LEN], Vec<Vec<u8>>>;
 
 /// What is due in one cell.
 #[derive(Default)]
@@ -129,12 +129,14 @@ impl Shared {
                 fleet.due_at(cell, at);
                 break;
             }
-            if member == WALK {
-                due.walk = true;
-            } else if let Some(field) = member.strip_prefix(MARK) {
-                due.marks.push(field.to_vec());
-            } else {
-                add_session(&mut due.sessions, &member);
+            match member.strip_prefix(keys::NO_HASH) {
+                None => add_session(&mut due.sessions, &member),
+                Some(WALK) => due.walk = true,
+                Some(other) => {
+                    if let Some(field) = other.strip_prefix(MARK) {
+                        due.marks.push(field.to_vec());
+                    }
+                }
             }
         }
         Ok(due)
@@ -175,23 +177,20 @@ impl Shared {
         let mut settled = Settled::default();
         let spots: Vec<Spot> = sessions
             .keys()
-            .filter_map(|hash| {
-                let hash = String::from_utf8(hash.clone()).ok()?;
-                self.keys.known(&namespace.name, hash)
-            })
+            .map(|hash| self.keys.known(&namespace.name, *hash))
             .collect();
         let owners = self.with_owners(namespace, spots.clone()).await?;
-        let known: HashSet<&str> = owners.iter().map(|(_, spot)| &*spot.hash).collect();
+        let known: HashSet<_> = owners.iter().map(|(_, spot)| spot.hash).collect();
         let mut calls: Vec<Call> = Vec::new();
         for (place, spot) in &owners {
-            for ids in sessions[spot.hash()].chunks(SLICE) {
+            for ids in sessions[&spot.hash].chunks(SLICE) {
                 calls.push(self.settle_call(place, spot, ids));
             }
         }
         let orphans: Vec<Call> = spots
             .iter()
-            .filter(|spot| !known.contains(&*spot.hash))
-            .map(|spot| self.orphan_call(spot, &sessions[spot.hash()]))
+            .filter(|spot| !known.contains(&spot.hash))
+            .map(|spot| self.orphan_call(spot, &sessions[&spot.hash]))
             .collect();
         settled.owners = spots.len();
         for answer in self.link.call_many(&calls).await {
@@ -208,7 +207,7 @@ impl Shared {
         Ok(settled)
     }
 
-    fn settle_call(&self, place: &Place, spot: &Spot, ids: &[Vec<u8>]) -> Call {
+    pub(super) fn settle_call(&self, place: &Place, spot: &Spot, ids: &[Vec<u8>]) -> Call {
         let mut call = self.call_on_record(&scripts::SETTLE, place, spot);
         for id in ids {
             call = call.key(spot.keys.content(spot.hash(), id)).arg(id.clone());
@@ -256,7 +255,7 @@ impl Shared {
             position = page.some_bytes()?;
             let mut sessions = ByOwner::new();
             for (member, _) in read_members(page.value())? {
-                if !member.starts_with(b"!") {
+                if !member.starts_with(keys::NO_HASH) {
                     add_session(&mut sessions, &member);
                 }
             }
@@ -317,18 +316,17 @@ impl Shared {
         if fields.contains(&b"*"[..]) {
             return Ok(sessions);
         }
-        let spots = sessions.keys().filter_map(|hash| {
-            let hash = String::from_utf8(hash.clone()).ok()?;
-            self.keys.known(&namespace.name, hash)
-        });
+        let spots = sessions
+            .keys()
+            .map(|hash| self.keys.known(&namespace.name, *hash));
         let owners = self.with_owners(namespace, spots.collect()).await?;
-        let concerned: HashSet<Vec<u8>> = owners
+        let concerned: HashSet<_> = owners
             .into_iter()
             .filter(|(place, _)| {
                 let theirs = keys::wide_mark_fields(&place.owner);
                 theirs.iter().any(|field| fields.contains(field))
             })
-            .map(|(_, spot)| spot.hash.into_bytes())
+            .map(|(_, spot)| spot.hash)
             .collect();
         sessions.retain(|hash, _| concerned.contains(hash));
         Ok(sessions)
@@ -343,8 +341,8 @@ struct Settled {
 }
 
 fn add_session(sessions: &mut ByOwner, member: &[u8]) {
-    if let Some((hash, id)) = member.split_at_checked(HASH_LEN) {
-        sessions.entry(hash.to_vec()).or_default().push(id.to_vec());
+    if let Some((hash, id)) = member.split_first_chunk() {
+        sessions.entry(*hash).or_default().push(id.to_vec());
     }
 }
 

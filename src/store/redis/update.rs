@@ -28,7 +28,7 @@ impl Shared {
             .call_on_record(&scripts::UPDATE, place, &spot)
             .key(spot.content(id))
             .request_key(&spot, Rpc::Update, request)
-            .arg(id.as_str())
+            .arg(pack::id(id))
             .arg(optional(update.if_revision))
             .request_args(request, limits)
             .arg(flag(changes))

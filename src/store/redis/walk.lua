@@ -4,13 +4,13 @@
 local now = clock()
 local marks_raised = redis.call('HGET', KEYS[1], 'w') or '0'
 if ARGV[4] == '' then
-  local since = redis.call('ZSCORE', KEYS[2], '!w')
+  local since = redis.call('ZSCORE', KEYS[2], WALK)
   if not since or tonumber(since) > now then return { 0, '' } end
-  redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[3])), '!w')
+  redis.call('ZADD', KEYS[2], string.format('%.0f', now + tonumber(ARGV[3])), WALK)
 elseif ARGV[4] == marks_raised then
-  redis.call('ZREM', KEYS[2], '!w')
+  redis.call('ZREM', KEYS[2], WALK)
 else
   -- Another mark was raised on the way.
-  redis.call('ZADD', KEYS[2], string.format('%.0f', now), '!w')
+  redis.call('ZADD', KEYS[2], string.format('%.0f', now), WALK)
 end
 return { 0, marks_raised }

@@ -155,12 +155,16 @@ impl Watcher {
         }))
         .await?;
         let mut ready = Vec::new();
-        let mut more = false;
+        // A cell whose page is full goes on behind it: what others have beyond that place comes later.
+        let mut horizon: Option<Position> = None;
         for page in pages {
-            more |= page.len() == Shared::PAGE;
-            let Some(first) = page.first() else {
+            let Some((first, last)) = page.first().zip(page.last()) else {
                 continue;
             };
+            if page.len() == Shared::PAGE {
+                let end = last.position;
+                horizon = Some(horizon.map_or(end, |horizon| horizon.min(end)));
+            }
             let mut position = self.positions[first.cell.index()];
             for entry in page {
                 if entry.previous != position {
@@ -171,9 +175,12 @@ impl Watcher {
                 ready.push(Arc::new(entry));
             }
         }
+        if let Some(horizon) = horizon {
+            ready.retain(|entry| entry.position <= horizon);
+        }
         ready.sort_by_key(|entry| (entry.position, entry.cell));
         self.ready.extend(ready);
-        self.behind = more;
+        self.behind = horizon.is_some();
         Ok(())
     }
 }
