@@ -19,7 +19,7 @@ use tenure::store::{Namespace, Revoked, Store, Watch};
 
 use self::plain::Plain;
 use self::steps::{SECOND, Step};
-use crate::support::backend::{Backend, Memory, TimeMachine};
+use crate::support::backend::{Backend, Memory, Redis, TimeMachine};
 use crate::support::world::{ROOMY, namespace};
 
 /// Runs of the test, and how long they are: more than 10,000 steps in all.
@@ -28,10 +28,16 @@ const STEPS: std::ops::Range<usize> = 80..160;
 
 #[test]
 fn the_memory_store_answers_as_the_rules_do() {
-    holds_for(&Memory);
+    holds_for(&Memory, 5_000);
 }
 
-fn holds_for(backend: &dyn Backend) {
+#[test]
+fn the_redis_store_answers_as_the_rules_do() {
+    // A step costs a hundred times as much there: shrinking must not take an hour.
+    holds_for(&Redis::start(), 100);
+}
+
+fn holds_for(backend: &dyn Backend, max_shrink_iters: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -39,7 +45,7 @@ fn holds_for(backend: &dyn Backend) {
     let config = Config {
         cases: RUNS,
         failure_persistence: None,
-        max_shrink_iters: 5_000,
+        max_shrink_iters,
         ..Config::default()
     };
     let steps_done = Cell::new(0);

@@ -84,3 +84,4 @@ macro_rules! every_case {
 }
 
 every_case!(memory, crate::support::backend::Memory);
+every_case!(redis, crate::support::backend::Redis::start());
