@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod audit;
 mod config;
 mod exit;
 mod output;
@@ -36,6 +37,8 @@ enum Command {
     Session(Box<session::Session>),
     /// Check or show the configuration
     Config(config::Config),
+    /// Verify or show the audit, and make its keys
+    Audit(audit::Audit),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Print a manual page
@@ -74,6 +77,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Serve(serve) => serve.run(),
         Command::Session(session) => session.run(),
         Command::Config(config) => config.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }

@@ -48,5 +48,5 @@ pub fn routes(
         // An answer is as large as what is stored; a page of sessions may be larger than a request.
         .max_encoding_message_size(usize::MAX);
     let router = Routes::new(session).prepare().into_axum_router();
-    Routes::from(router.layer(edge::EdgeLayer::new(config)))
+    Routes::from(router.layer(edge::EdgeLayer::new(sessions.events(), config)))
 }

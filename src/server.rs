@@ -19,7 +19,7 @@ use futures::future::{select_all, try_join_all};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -27,7 +27,9 @@ use self::accept::{accept, listen};
 use self::readiness::Readiness;
 use self::tls::Certificates;
 use self::worker::{Common, Ended, Workers};
+use crate::audit::Audit;
 use crate::config::Config;
+use crate::events::Events;
 use crate::sessions::{Namespaces, Sessions};
 use crate::store::{self, Store};
 use crate::telemetry;
@@ -45,6 +47,9 @@ mod worker;
 
 /// How long the threads may take to drop what they are cut off from.
 const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the last lines of the audit may take to be written.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -105,6 +110,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         Some(files) => Some(Arc::new(Certificates::load(files.clone())?)),
         None => None,
     };
+    let audit = Audit::open(&config.audit).context("there can be no audit")?;
     let grpc = listen(config.grpc.listen)?;
     let http = listen(config.http.listen)?;
     Ok(Bound {
@@ -113,6 +119,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         grpc,
         http,
         certificates,
+        audit,
         config,
         store,
     })
@@ -125,6 +132,7 @@ pub struct Bound {
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     certificates: Option<Arc<Certificates>>,
+    audit: Option<Arc<Audit>>,
     config: Config,
     store: Arc<dyn Store>,
 }
@@ -160,8 +168,13 @@ impl Bound {
             Some(threads) => threads.max(1),
             None => thread::available_parallelism().map_or(1, NonZero::get),
         };
+        let events = match &self.audit {
+            Some(audit) => Events::recorded(Arc::clone(audit), defaults.audit),
+            None => Events::new(),
+        };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
-        let sessions = Arc::new(Sessions::new(Arc::clone(&self.store), namespaces));
+        let sessions =
+            Arc::new(Sessions::new(Arc::clone(&self.store), namespaces).told_to(Arc::new(events)));
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
             config: grpc,
@@ -206,6 +219,7 @@ impl Bound {
             http_address: self.http_address,
             store_kind: self.store.kind(),
             common,
+            audit: self.audit,
             workers: ended,
             tasks,
             _abort: abort,
@@ -219,6 +233,7 @@ pub struct Running {
     http_address: SocketAddr,
     store_kind: &'static str,
     common: Arc<Common>,
+    audit: Option<Arc<Audit>>,
     workers: Vec<Ended>,
     /// Accepting, HTTP, upkeep. None of them ends while the service serves.
     tasks: JoinSet<()>,
@@ -241,6 +256,19 @@ impl Running {
     /// accepts nobody any more, asks the clients to go, and lets calls finish for as long as
     /// `grpc.drain_grace`.
     pub async fn until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let audit = self.audit.take();
+        let served = self.serve(shutdown).await;
+        if let Some(audit) = audit {
+            // No call is left that could have something to say.
+            let closing = spawn_blocking(move || audit.close());
+            if timeout(LAST_LINES_TIMEOUT, closing).await.is_err() {
+                tracing::error!("the audit could not be ended in time");
+            }
+        }
+        served
+    }
+
+    async fn serve(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         tokio::select! {
             () = shutdown => {}
             _ = select_all(&mut self.workers) => bail!("a thread that served calls has died"),

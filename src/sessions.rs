@@ -9,6 +9,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
 
+use crate::audit::Unrecorded;
 use crate::events::{Deed, Events};
 use crate::session::names::{NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
@@ -46,6 +47,8 @@ pub enum Error {
     ShuttingDown,
     /// The caller's deadline has passed.
     DeadlineExceeded,
+    /// It cannot be recorded in the audit, and has to be.
+    AuditUnavailable,
     /// A fault of the service itself.
     Internal,
 }
@@ -53,6 +56,12 @@ pub enum Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         Error::Store(error)
+    }
+}
+
+impl From<Unrecorded> for Error {
+    fn from(_: Unrecorded) -> Error {
+        Error::AuditUnavailable
     }
 }
 
@@ -85,6 +94,18 @@ impl Sessions {
         }
     }
 
+    /// With somebody else to tell what happens.
+    #[must_use]
+    pub fn told_to(mut self, events: Arc<Events>) -> Sessions {
+        self.events = events;
+        self
+    }
+
+    /// Those that are told what happens.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
     /// The store underneath.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
@@ -114,12 +135,17 @@ impl Sessions {
 
     /// Lets a call into a namespace.
     pub fn enter(&self, call: &Call, namespace: &str) -> Result<Arc<Namespace>, Error> {
+        let level = self.namespaces.audit_level(namespace);
+        self.events.asked(call, namespace, level);
         let name =
             NamespaceName::new(namespace).map_err(|bad| Refusal::invalid("namespace", bad.0))?;
         match &*call.caller {
             Caller::Local => {}
         }
-        self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
+        let found = self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)?;
+        // Nothing has been done yet.
+        self.events.admit(call)?;
+        Ok(found)
     }
 
     /// An owner's place in a namespace that allows such owners.
@@ -191,6 +217,9 @@ impl Sessions {
             .into());
         }
         let answer = self.store.rotate(place, id, rotate).await;
+        if let Ok(rotated) = &answer {
+            self.events.renamed(call, &rotated.session.id);
+        }
         self.told(call, place, id, answer, Deed::Rotated)
     }
 
@@ -222,9 +251,10 @@ impl Sessions {
             .into());
         }
         let dry_run = revocation.dry_run;
+        self.events.revoking(call, &revocation);
         let revoked = self.store.revoke(namespace, revocation).await?;
         if !dry_run {
-            self.events.tell(call, namespace, None, Deed::Invalidated);
+            self.events.revoked(call, namespace, revoked);
         }
         Ok(revoked)
     }
@@ -232,7 +262,7 @@ impl Sessions {
     /// An owner's live sessions, newest first, and whether more follow.
     pub async fn list(
         &self,
-        _call: &Call,
+        call: &Call,
         place: &Place,
         page: Page,
     ) -> Result<(Vec<Session>, bool), Error> {
@@ -243,27 +273,38 @@ impl Sessions {
             )
             .into());
         }
-        Ok(self.store.list(place, page).await?)
+        let listed = self.store.list(place, page).await?;
+        self.events.tell(call, &place.namespace, None, Deed::Listed);
+        Ok(listed)
     }
 
     /// Claims a key.
     pub async fn claim_once(
         &self,
-        _call: &Call,
+        call: &Call,
         place: &Place,
         claim: Claim,
     ) -> Result<Claimed, Error> {
-        Ok(self.store.claim_once(place, claim).await?)
+        let claimed = self.store.claim_once(place, claim).await?;
+        let deed = if claimed.claimed {
+            Deed::Claimed
+        } else {
+            Deed::ClaimedBefore
+        };
+        self.events.tell(call, &place.namespace, None, deed);
+        Ok(claimed)
     }
 
     /// The lifecycle events of a namespace.
     pub async fn watch(
         &self,
-        _call: &Call,
+        call: &Call,
         namespace: &Arc<Namespace>,
         after: Option<Cursor>,
     ) -> Result<Watch, Error> {
-        Ok(self.store.watch(namespace, after).await?)
+        let watch = self.store.watch(namespace, after).await?;
+        self.events.tell(call, namespace, None, Deed::Watched);
+        Ok(watch)
     }
 
     fn tell(&self, call: &Call, place: &Place, id: &SessionId, deed: Deed) {

@@ -14,6 +14,9 @@ use super::value::show_duration;
 use super::{Config, Store, Tls};
 use crate::session::limits::Limits;
 
+mod audit;
+mod profile;
+
 /// Adds every fault, and puts together what belongs together.
 pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault>) {
     let mut checking = Checking { origins, faults };
@@ -21,6 +24,8 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
     checking.listen(&draft.config);
     checking.store(&draft.config.store);
     checking.log(&draft.config.log.filter);
+    checking.profiles(&mut draft.config);
+    checking.audit(&draft.config);
     let defaults = &draft.config.defaults;
     checking.limits(
         defaults,

@@ -2,6 +2,7 @@
 //! panics, and error details on what the transport itself refuses.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,11 +18,13 @@ use tracing::Instrument as _;
 use super::Peer;
 use super::status;
 use crate::config;
+use crate::events::Events;
 use crate::sessions::{Call, Caller, Error, Operation};
 
 mod admission;
 mod correlation;
 mod deadline;
+mod recorded;
 
 use admission::Admission;
 use correlation::CorrelationId;
@@ -31,14 +34,16 @@ use correlation::CorrelationId;
 pub(super) struct EdgeLayer {
     local: Arc<Caller>,
     admission: Arc<Admission>,
+    events: Arc<Events>,
     max_message_bytes: usize,
 }
 
 impl EdgeLayer {
-    pub(super) fn new(config: &config::Grpc) -> EdgeLayer {
+    pub(super) fn new(events: &Arc<Events>, config: &config::Grpc) -> EdgeLayer {
         EdgeLayer {
             local: Arc::new(Caller::Local),
             admission: Arc::new(Admission::new(config.max_in_flight)),
+            events: Arc::clone(events),
             max_message_bytes: config.max_message_bytes,
         }
     }
@@ -91,12 +96,14 @@ where
             rpc = operation.name(),
             correlation_id = correlation.as_str()
         );
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
+        let peer = peer(&request);
+        let trail = recorded::begin(&edge.events, operation, &correlation, &request);
         request.extensions_mut().insert(Call {
             caller: Arc::clone(&edge.local),
             operation,
             correlation_id: correlation.as_str().into(),
             peer,
+            trail: trail.clone(),
         });
         let answer = async move {
             let deadline = deadline::of(request.headers());
@@ -117,6 +124,10 @@ where
                 }
             };
             let answer = edge.explain(answer, compressed);
+            let answer = match trail {
+                None => answer,
+                Some(trail) => recorded::end(&trail, answer).await,
+            };
             Ok(correlation.attach(answer))
         };
         Box::pin(answer.instrument(span))
@@ -145,6 +156,10 @@ impl EdgeLayer {
             _ => answer,
         }
     }
+}
+
+fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
+    request.extensions().get::<Peer>().map(|peer| peer.address)
 }
 
 fn refused(error: Error) -> Response<Body> {

@@ -45,6 +45,7 @@ impl Service {
     ) -> Result<Place, Error> {
         let namespace = self.sessions.enter(call, namespace)?;
         let owner = request::owner(owner)?;
+        self.sessions.events().concerns(call, &owner, None);
         self.sessions.place(namespace, owner)
     }
 
@@ -57,6 +58,8 @@ impl Service {
     ) -> Result<(Place, SessionId), Error> {
         let place = self.enter(call, namespace, owner)?;
         let id = fields::known_id("session_id", session_id)?;
+        let events = self.sessions.events();
+        events.concerns(call, &place.owner, Some(&id));
         Ok((place, id))
     }
 }
@@ -173,7 +176,9 @@ impl SessionService for Service {
     ) -> Result<Response<v1::InvalidateSessionsResponse>, Status> {
         let (call, request) = taken_apart(request)?;
         let namespace = self.sessions.enter(&call, &request.namespace)?;
+        let words = (request.actor.clone(), request.note.clone());
         let revocation = request::revocation(request)?;
+        self.sessions.events().annotated(&call, words);
         let revoked = self.sessions.revoke(&call, &namespace, revocation).await?;
         Ok(Response::new(answer::revoked(revoked)))
     }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::audit::Trail;
+
 /// What is known of a call before its request is read. Every use case takes one.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -14,6 +16,8 @@ pub struct Call {
     pub correlation_id: Arc<str>,
     /// Where the call comes from.
     pub peer: Option<SocketAddr>,
+    /// Its record in the audit, where there is one.
+    pub trail: Option<Arc<Trail>>,
 }
 
 /// An authenticated process that calls Tenure.

@@ -1,0 +1,86 @@
+//! Whether the audit can be what the namespaces want it to be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::Checking;
+use crate::audit::{EncryptionKeys, Fault, HashKey, Level, SigningKey, Sink};
+use crate::config::Config;
+use crate::config::layers::Slot;
+
+impl Checking<'_> {
+    pub(super) fn audit(&mut self, config: &Config) {
+        let audit = &config.audit;
+        if audit.sink == Sink::File && audit.directory.is_none() {
+            self.service(
+                "audit.directory",
+                "is missing: audit.sink is \"file\"",
+                "name a directory that only this instance writes to",
+            );
+        }
+        if audit.sink == Sink::Off {
+            self.recorded_nowhere(config);
+        }
+        self.audit_key(
+            "audit.signing_key_file",
+            audit.signing_key_file.as_deref(),
+            |path| SigningKey::read(path).map(drop),
+        );
+        self.audit_key(
+            "audit.encryption_key_file",
+            audit.encryption_key_file.as_deref(),
+            |path| EncryptionKeys::read(path).map(drop),
+        );
+        self.audit_key(
+            "audit.hash_key_file",
+            audit.hash_key_file.as_deref(),
+            |path| HashKey::read(path).map(drop),
+        );
+    }
+
+    /// A namespace that somebody wants recorded, without anything to record it in.
+    fn recorded_nowhere(&mut self, config: &Config) {
+        let default = (Slot::Default("audit"), config.defaults.audit);
+        let listed = config.namespaces.iter().map(|(name, limits)| {
+            let slot = Slot::Namespace(name.as_str().to_owned(), "audit");
+            (slot, limits.audit)
+        });
+        for (slot, level) in std::iter::once(default).chain(listed) {
+            let asked_for = self.origins.is_set(&slot) || level == Level::Required;
+            let inherited = !self.origins.is_set(&slot)
+                && matches!(slot, Slot::Namespace(..))
+                && level == config.defaults.audit;
+            if level != Level::Off && asked_for && !inherited {
+                self.fault(
+                    &slot,
+                    "asks for an audit, but there is nothing to write it to",
+                    "set audit.sink and audit.directory",
+                );
+            }
+        }
+    }
+
+    fn audit_key(
+        &mut self,
+        key: &'static str,
+        path: Option<&Path>,
+        read: impl FnOnce(&Path) -> Result<(), Fault>,
+    ) {
+        let Some(path) = path else { return };
+        let shown = path.display();
+        let mode = fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777);
+        if let Err(fault) = read(path) {
+            let advice = "`tenure audit keygen` makes one";
+            self.service(key, fault.to_string(), advice);
+        } else if let Ok(mode) = mode
+            && mode & 0o077 != 0
+        {
+            self.service(
+                key,
+                format!("{shown} may be used by others (mode {mode:04o})"),
+                format!("chmod 600 {shown}"),
+            );
+        }
+    }
+}
