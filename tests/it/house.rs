@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 /// The rooms from the ground up. A room may use those below it, not those beside or above.
 const STOREYS: &[&[&str]] = &[
     &["session"],
-    &["config", "telemetry"],
+    &["config"],
+    &["telemetry"],
     &["store", "vault", "events", "callers"],
     &["sessions"],
     &["grpc", "signals", "http"],
