@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tenure::config::redis::RedisConfig;
 use tenure::session::time::Time;
+use tenure::store::Clock;
 use tenure::store::Store;
-use tenure::store::memory::{Bounds, Clock, MemoryStore};
+use tenure::store::memory::{Bounds, MemoryStore};
 use tenure::store::redis::{Options, RedisStore};
 
 use super::redis::Server;
