@@ -3,9 +3,9 @@
 mod cli;
 mod house;
 mod model;
-mod rules;
 mod redis_link;
 mod redis_store;
+mod rules;
 mod server;
 mod store_contract;
 mod support;

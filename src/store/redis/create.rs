@@ -66,7 +66,7 @@ impl Shared {
                     if is_ending(&answer) {
                         self.keep_endings(place, &spot, &answer, 2);
                         self.wipe(place, &spot, &answer, 2).await;
-                        insist(&durable)?;
+                        insist(durable)?;
                     }
                     answer
                 }
@@ -126,13 +126,16 @@ impl Shared {
                 OnExisting::Replace => "x",
             })
             .arg(number(limits.sessions_per_owner))
-            .arg(flag(limits.at_session_limit == AtSessionLimit::EndLeastRecent))
+            .arg(flag(
+                limits.at_session_limit == AtSessionLimit::EndLeastRecent,
+            ))
             .arg(optional(limits.sessions_per_tenant))
             .arg(number(limits.anonymous_sessions))
             .arg(number(usage.anonymous))
             .arg(number(create.state.len_bytes()))
             .arg(number(entries.len()))
             .arg(pack::mcp(create.mcp.as_ref()))
+            .arg(millis(limits.max_lifetime_max))
             // Content that is empty must still be there.
             .arg(".")
             .arg("");

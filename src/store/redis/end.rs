@@ -7,7 +7,9 @@ use crate::store::{Answer, Place};
 
 impl Shared {
     pub(super) async fn end(&self, place: &Place, id: &SessionId) -> Answer<bool> {
-        let spot = self.keys.of_session(&place.namespace.name, &place.owner, id);
+        let spot = self
+            .keys
+            .of_session(&place.namespace.name, &place.owner, id);
         let call = self
             .call_on_record(&scripts::END, place, &spot)
             .key(spot.content(id))
@@ -16,7 +18,7 @@ impl Shared {
         let (answer, durable) = self.call_ending(&call).await?;
         self.keep_endings(place, &spot, &answer, 2);
         // One that was ended before may not have been durable then.
-        insist(&durable)?;
+        insist(durable)?;
         Ok(reply::read_done(answer)?.int()? == 1)
     }
 }

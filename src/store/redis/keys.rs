@@ -134,11 +134,7 @@ impl Keys {
         owner: &Owner,
         id: &SessionId,
     ) -> Spot {
-        let place = if owner.is_anonymous() {
-            id.place()
-        } else {
-            ""
-        };
+        let place = if owner.is_anonymous() { id.place() } else { "" };
         self.spot(namespace, owner, place)
     }
 

@@ -32,7 +32,9 @@ impl Shared {
         }
         if page.include_state {
             // Only now are the names of the contents known. What has ended meanwhile is left out.
-            let states = sessions.iter().map(|session| self.state(&spot, &session.id));
+            let states = sessions
+                .iter()
+                .map(|session| self.state(&spot, &session.id));
             let states = try_join_all(states).await?;
             for (session, state) in sessions.iter_mut().zip(states) {
                 session.state = state;

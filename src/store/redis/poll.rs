@@ -150,9 +150,7 @@ impl Shared {
             return Err(reply::malformed());
         };
         let entries = entries.iter().map(|entry| read_entry(cell, entry));
-        entries
-            .collect::<Option<_>>()
-            .ok_or_else(reply::malformed)
+        entries.collect::<Option<_>>().ok_or_else(reply::malformed)
     }
 
     /// Where the events of all cells end now.

@@ -14,7 +14,9 @@ use crate::store::{Answer, Place};
 
 impl Shared {
     pub(super) async fn read(&self, place: &Place, id: &SessionId, read: &Read) -> Answer<Session> {
-        let spot = self.keys.of_session(&place.namespace.name, &place.owner, id);
+        let spot = self
+            .keys
+            .of_session(&place.namespace.name, &place.owner, id);
         self.read_at(place, &spot, id, read).await
     }
 

@@ -21,7 +21,7 @@ use crate::store::Place;
 pub(super) struct Recent(Mutex<VecDeque<(Instant, Call)>>);
 
 impl Recent {
-    const KEPT_FOR: Duration = Duration::from_secs(300);
+    const KEPT_FOR: Duration = Duration::from_mins(5);
     /// About four megabytes at most.
     const KEPT: usize = 8192;
     /// How many go out at once.
@@ -136,7 +136,10 @@ impl Shared {
         if calls.is_empty() {
             return;
         }
-        tracing::info!(endings = calls.len(), "asserting recent endings after a failover");
+        tracing::info!(
+            endings = calls.len(),
+            "asserting recent endings after a failover"
+        );
         let clock = self.clock_args();
         for batch in calls.chunks(Recent::BATCH) {
             let mut batch = batch.to_vec();

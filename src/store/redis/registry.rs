@@ -21,7 +21,7 @@ const NAMESPACE_FIELD: &str = "ns:";
 
 impl Shared {
     /// How often a namespace's entry is written again, in case Redis has lost it.
-    const REGISTER_EVERY: Duration = Duration::from_secs(60);
+    const REGISTER_EVERY: Duration = Duration::from_mins(1);
 
     /// Sees to it that every instance sweeps the namespace.
     pub(super) async fn register(&self, namespace: &Arc<Namespace>) -> Answer<()> {
@@ -184,7 +184,9 @@ impl Shared {
 
 /// A namespace that another instance has registered, with what the sweep has to know of it.
 fn read_namespace(field: &[u8], spans: &[u8]) -> Option<Namespace> {
-    let name = std::str::from_utf8(field).ok()?.strip_prefix(NAMESPACE_FIELD)?;
+    let name = std::str::from_utf8(field)
+        .ok()?
+        .strip_prefix(NAMESPACE_FIELD)?;
     let (tombstone, longest) = std::str::from_utf8(spans).ok()?.split_once(':')?;
     let limits = Limits {
         tombstone_ttl: Duration::from_millis(tombstone.parse().ok()?),

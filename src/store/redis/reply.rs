@@ -144,7 +144,9 @@ pub(super) fn read(value: Value) -> Answer<Reply> {
         23 => return Ok(Reply::Misplaced),
         1 => Refusal::NotFound,
         2 => {
-            let reason = u8::try_from(fields.int()?).ok().and_then(pack::read_end_reason);
+            let reason = u8::try_from(fields.int()?)
+                .ok()
+                .and_then(pack::read_end_reason);
             Refusal::Ended(reason.ok_or_else(malformed)?)
         }
         3 => Refusal::SessionExists,

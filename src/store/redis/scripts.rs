@@ -32,7 +32,10 @@ pub(super) static CREATE: Lazy = Lazy::new(|| {
 
 pub(super) static UPDATE: Lazy = Lazy::new(|| {
     let own = include_str!("update.lua");
-    joined("update", &[WITH_ROOM, CLOCK, RULES, REQUESTS, RECORD, WIRE, own])
+    joined(
+        "update",
+        &[WITH_ROOM, CLOCK, RULES, REQUESTS, RECORD, WIRE, own],
+    )
 });
 
 pub(super) static ROTATE: Lazy = Lazy::new(|| {

@@ -20,7 +20,9 @@ impl Shared {
         id: &SessionId,
         update: &Update,
     ) -> Answer<Updated> {
-        let spot = self.keys.of_session(&place.namespace.name, &place.owner, id);
+        let spot = self
+            .keys
+            .of_session(&place.namespace.name, &place.owner, id);
         let limits = &place.namespace.limits;
         let request = update.request.as_ref();
         let changes = !update.changes_nothing();
@@ -67,7 +69,10 @@ fn add_patch(mut call: Call, patch: &Patch) -> Call {
     call = call.arg(number(patch.increment.len() * 3));
     for (key, by) in &patch.increment {
         let (half, other_half) = halves(*by);
-        call = call.arg(field(key)).arg(number(half)).arg(number(other_half));
+        call = call
+            .arg(field(key))
+            .arg(number(half))
+            .arg(number(other_half));
     }
     call = call.arg(number(patch.append.len() * 3));
     for (key, tail) in &patch.append {

@@ -34,8 +34,12 @@ async fn a_get_is_one_script_and_nothing_else() {
             }
         })
         .await;
-    let (inside, outside): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.contains(" lua] "));
-    let gets = outside.iter().filter(|line| line.contains("\"EVALSHA\"")).count();
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line.contains(" lua] "));
+    let gets = outside
+        .iter()
+        .filter(|line| line.contains("\"EVALSHA\""))
+        .count();
     assert_eq!((gets, outside.len()), (1000, 1000));
     // TIME, owner record, marks, content, and the slide where the millisecond is a new one.
     assert!(inside.len() <= 5000, "{}", inside.len());
@@ -84,6 +88,7 @@ async fn a_wide_invalidation_costs_the_same_for_few_and_for_many() {
 
 /// Prints what a session takes. The payload is 1 KiB in 10 keys.
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 async fn memory_per_session() {
     const SESSIONS: usize = 20_000;
     let keys: Vec<String> = (0..10).map(|number| format!("key-{number:04}")).collect();
@@ -106,14 +111,10 @@ async fn memory_per_session() {
         let before = used(&server);
         fill(&store, &namespace, SESSIONS, &state(&entries)).await;
         let with_log = (used(&server) - before) / SESSIONS;
-        for line in server.info("keyspace").lines().filter(|line| line.starts_with("db")) {
-            println!("{name}: {line}");
-        }
         let logs = log_bytes(&server) / SESSIONS;
         let over = (with_log - logs) - payload;
         println!(
-            "{name}: {} bytes per session beyond its payload of {payload}, and {logs} for its event",
-            over
+            "{name}: {over} bytes per session beyond its payload of {payload}, and {logs} for its event"
         );
         if name == "tuned" {
             assert!(over <= 1024, "{over}");
@@ -123,7 +124,9 @@ async fn memory_per_session() {
 
 fn used(server: &Server) -> usize {
     let memory = server.info("memory");
-    let line = memory.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    let line = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
     line.and_then(|bytes| bytes.trim().parse().ok())
         .expect("a number")
 }
@@ -177,8 +180,6 @@ async fn a_full_redis_still_reads_and_ends() {
         .create(&place(&namespace, 0), a_session(made, filler))
         .await
         .expect("room again");
-    let old = store
-        .read(&place(&namespace, 1), &session_id(1), get)
-        .await;
+    let old = store.read(&place(&namespace, 1), &session_id(1), get).await;
     assert!(matches!(old, Err(StoreError::Refused(Refusal::Ended(_)))));
 }

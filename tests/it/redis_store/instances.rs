@@ -26,7 +26,11 @@ async fn what_one_does_all_see() {
     made.expect("a session");
     assert!(is_alive(&other, &ann, 1).await);
     let seen = tokio::time::timeout(Duration::from_secs(1), watch.events.next());
-    let seen = seen.await.expect("within a second").expect("no end").expect("an event");
+    let seen = seen
+        .await
+        .expect("within a second")
+        .expect("no end")
+        .expect("an event");
     assert!(matches!(&seen.event.what, What::Session { id, .. } if *id == session_id(1)));
     assert_eq!(other.end(&ann, &session_id(1)).await, Ok(true));
     assert!(!is_alive(&one, &ann, 1).await);
@@ -58,7 +62,10 @@ async fn each_session_ends_once_whoever_sweeps() {
         reason: InvalidationReason::AccountDisabled,
         dry_run: false,
     };
-    instances[1].revoke(&namespace, half).await.expect("in force");
+    instances[1]
+        .revoke(&namespace, half)
+        .await
+        .expect("in force");
     clock.advance(Duration::from_secs(901));
     let sweeps = instances.iter().map(|instance| async move {
         let mut ended = 0;
@@ -76,8 +83,11 @@ async fn each_session_ends_once_whoever_sweeps() {
     while let Ok(Some(logged)) =
         tokio::time::timeout(Duration::from_secs(1), watch.events.next()).await
     {
-        if let What::Session { id, change: Change::Ended(reason), .. } =
-            &logged.expect("an event").event.what
+        if let What::Session {
+            id,
+            change: Change::Ended(reason),
+            ..
+        } = &logged.expect("an event").event.what
         {
             endings.push((id.clone(), *reason));
         }
@@ -135,8 +145,8 @@ async fn endings_are_asserted_again_when_redis_has_forgotten_them() {
     server.restart();
     super::until_ready(&store).await;
     let again = async {
-        for number in 0..5 {
-            while is_alive(&store, &places[number], number).await {
+        for (number, place) in places.iter().take(5).enumerate() {
+            while is_alive(&store, place, number).await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

@@ -48,8 +48,14 @@ async fn content_goes_with_the_ending() {
         dry_run: false,
     };
     let ann = place(&namespace, 1);
-    for selector in [Selector::Owner(ann.owner.clone()), Selector::Id(session_id(2))] {
-        store.revoke(&namespace, revoke(selector)).await.expect("an invalidation");
+    for selector in [
+        Selector::Owner(ann.owner.clone()),
+        Selector::Id(session_id(2)),
+    ] {
+        store
+            .revoke(&namespace, revoke(selector))
+            .await
+            .expect("an invalidation");
     }
     let talk = |number| Create {
         conversation: Some("talk".into()),
@@ -76,7 +82,7 @@ async fn nothing_is_kept_for_ever() {
         rotated.expect("a new id");
         let claim = Claim {
             key: "nonce".into(),
-            ttl: Duration::from_secs(60),
+            ttl: Duration::from_mins(1),
             request: None,
         };
         store.claim_once(&place, claim).await.expect("a claim");
@@ -87,7 +93,7 @@ async fn nothing_is_kept_for_ever() {
         assert_eq!(lasting(&server, pattern), Value::Int(0), "{pattern}");
     }
     for _ in 0..4 {
-        clock.advance(Duration::from_secs(8 * 24 * 3600));
+        clock.advance(Duration::from_hours(8 * 24));
         while store.sweep(10_000).await.expect("a sweep").more {}
     }
     for kind in ["o", "t", "s", "q"] {
