@@ -1,7 +1,6 @@
 //! Sessions in Redis: standalone, behind Sentinel, or in a Cluster.
 //!
-//! Reading order: [`url`] (where Redis is and how to get in), [`link`] (how a script gets to the right server
-//! and its answer back), `keys` and `pack` (what lies where), `scripts` and the Lua files (the rules of
+//! Reading order: [`link`] (how a script gets to the right server and its answer back), `keys` and `pack` (what lies where), `scripts` and the Lua files (the rules of
 //! [`crate::session`], restated), `reply` (what scripts answer), then one file per operation, and `sweep` and
 //! `watch`.
 
@@ -14,11 +13,11 @@ use self::fleet::Fleets;
 use self::keys::{CellKeys, Keys, Spot};
 use self::link::{Call, Durable, Link, Script};
 use self::recent::Recent;
-use self::url::{BadRedisConfig, RedisConfig};
-use super::memory::Clock;
 use super::{
-    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept, Watch,
+    Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
+    Watch,
 };
+use crate::config::redis::{BadRedisConfig, RedisConfig};
 use crate::session::limits::Limits;
 use crate::session::names::{Owner, SessionId};
 use crate::session::owner_record::{
@@ -46,7 +45,6 @@ mod rotate;
 mod scripts;
 mod sweep;
 mod update;
-pub mod url;
 mod watch;
 
 /// The store in Redis.
@@ -103,12 +101,6 @@ impl RedisStore {
         }));
         recent::watch_failovers(&store.0);
         Ok(store)
-    }
-
-    /// A secret that all instances on this Redis share, made by the first. Repeated requests are recognised by
-    /// a hash that is keyed with it, whichever instance they reach.
-    pub async fn shared_secret(&self) -> Answer<[u8; 32]> {
-        self.0.shared_secret().await
     }
 }
 
@@ -293,6 +285,10 @@ impl Store for RedisStore {
 
     async fn ping(&self) -> Answer<()> {
         self.0.ping().await
+    }
+
+    async fn shared_secret(&self) -> Answer<[u8; 32]> {
+        self.0.shared_secret().await
     }
 
     async fn held(&self) -> Answer<Held> {

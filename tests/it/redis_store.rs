@@ -8,12 +8,12 @@ mod left_behind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenure::config::redis::RedisConfig;
 use tenure::session::limits::Limits;
 use tenure::session::names::{Owner, RecordId, SessionId};
 use tenure::session::owner_record::{Create, OnExisting, Read, Shown};
 use tenure::session::state::State;
-use tenure::store::memory::Clock;
-use tenure::store::redis::url::RedisConfig;
+use tenure::store::Clock;
 use tenure::store::redis::{Options, RedisStore};
 use tenure::store::{Answer, Namespace, Place, Store, StoreError};
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use tenure::config::redis::RedisConfig;
 use tenure::session::event::{Change, What};
 use tenure::session::marks::Subject;
 use tenure::session::refusal::{EndReason, InvalidationReason};
-use tenure::store::memory::Clock;
-use tenure::store::redis::url::RedisConfig;
+use tenure::store::Clock;
 use tenure::store::{Revocation, Selector, Store as _};
 
 use super::{a_session, fill, fleet, instance, instance_with, is_alive, place, session_id};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 use tenure::session::owner_record::{Claim, Create, OnExisting};
 use tenure::session::refusal::InvalidationReason;
-use tenure::store::memory::Clock;
+use tenure::store::Clock;
 use tenure::store::{Revocation, Selector, Store as _};
 
 use super::{a_session, fill, fleet, instance, place, session_id};

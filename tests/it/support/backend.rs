@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tenure::config::redis::RedisConfig;
 use tenure::session::time::Time;
 use tenure::store::Store;
 use tenure::store::memory::{Bounds, Clock, MemoryStore};
-use tenure::store::redis::url::RedisConfig;
 use tenure::store::redis::{Options, RedisStore};
 
 use super::redis::Server;
