@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 
+mod callers;
 mod check;
+mod family;
 mod fault;
 mod kind;
 mod layers;
@@ -24,6 +26,9 @@ mod suggest;
 mod tests;
 mod value;
 
+pub use callers::{
+    ApiKey, Callers, CertificateNames, Grant, KeyHash, Rule, TokenAlgorithm, TokenIssuer,
+};
 pub use fault::{Fault, Faults, Origin};
 pub use layers::{File, Flag, Sources};
 pub use load::Loaded;
@@ -41,6 +46,10 @@ pub struct Config {
     pub store: Store,
     /// `[log]`
     pub log: Log,
+    /// `[callers]`
+    pub callers: Callers,
+    /// `[policy.NAME]`
+    pub policy: Vec<(String, Rule)>,
     /// `[defaults]`: what a namespace allows that does not say otherwise.
     pub defaults: Limits,
     /// `[namespaces.NAME]`
@@ -58,6 +67,8 @@ pub struct Grpc {
     pub insecure: bool,
     /// The certificate, its key, and who may sign clients' certificates.
     pub tls: Option<Tls>,
+    /// Whether a client may connect without a certificate, although there is somebody who signs them.
+    pub tls_client_optional: bool,
     /// Threads that serve connections; `None`: one per core.
     pub threads: Option<usize>,
     /// The largest request message.
@@ -86,6 +97,7 @@ impl Default for Grpc {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
             insecure: false,
             tls: None,
+            tls_client_optional: false,
             threads: None,
             max_message_bytes: 1024 * 1024,
             max_concurrent_streams: 128,

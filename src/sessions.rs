@@ -20,11 +20,11 @@ use crate::store::{
     Answer, Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
 
-pub mod call;
+
 pub mod mint;
 pub mod namespaces;
 
-pub use call::{Call, Caller, Operation};
+pub use crate::call::{Call, Caller, Operation};
 pub use namespaces::Namespaces;
 
 /// Why an operation was not done.
