@@ -154,6 +154,13 @@ impl OwnerRecord {
         own.into_iter().chain(moment.marks)
     }
 
+    /// The marks whose time is not over: whether a sweep has dropped the others makes no difference.
+    fn marks_in_force<'a>(&'a self, moment: &Moment<'a>) -> impl Iterator<Item = &'a Mark> {
+        let (longest, now) = (moment.limits.max_lifetime_max, moment.now);
+        self.marks(moment)
+            .filter(move |mark| !mark.is_spent(longest, now))
+    }
+
     fn tombstone(&self, id: &SessionId) -> Option<&Tombstone> {
         self.rest.as_ref()?.ended.get(id)
     }
@@ -226,7 +233,11 @@ impl OwnerRecord {
         moment: &Moment<'_>,
     ) -> Result<(), Refusal> {
         match authenticated_at {
-            Some(at) if self.marks(moment).any(|mark| mark.covers_login(at)) => {
+            Some(at)
+                if self
+                    .marks_in_force(moment)
+                    .any(|mark| mark.covers_login(at)) =>
+            {
                 Err(Refusal::AuthenticationRevoked)
             }
             _ => Ok(()),

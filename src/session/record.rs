@@ -99,7 +99,7 @@ impl Meta {
             .into_iter()
             .filter(|mark| mark.covers(self))
             .map(|mark| (EndReason::Invalidated(mark.reason()), mark.set_at()))
-            .min_by_key(|(_, at)| *at);
+            .min_by_key(|(reason, at)| (*at, *reason));
         match (expired, revoked) {
             (Some(expired), Some(revoked)) if revoked.1 < expired.1 => Some(revoked),
             (Some(expired), _) => Some(expired),

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
-use prost::Message as _;
 use tenure::session::limits::Limits;
 use tenure::session::state::{State, Tail};
 

@@ -79,6 +79,11 @@ impl World {
         }
     }
 
+    /// The same over another store.
+    pub(crate) fn over(self, store: Arc<dyn Store>) -> World {
+        World { store, ..self }
+    }
+
     pub(crate) async fn now(&self) -> Time {
         self.time.now().await
     }
@@ -269,7 +274,9 @@ impl World {
     /// What happened to sessions by now: which, and what.
     pub(crate) async fn changes(&self, watch: &mut Watch) -> Vec<(SessionId, Change)> {
         let seen = self.seen(watch).await;
-        seen.iter().filter_map(|logged| change(&logged.event)).collect()
+        seen.iter()
+            .filter_map(|logged| change(&logged.event))
+            .collect()
     }
 
     /// Which sessions ended by now, and why.

@@ -1,0 +1,5 @@
+//! What holds for the rules whatever happens.
+
+mod lifetimes;
+mod patches;
+mod values;

@@ -1,0 +1,80 @@
+//! The contract suite: the promises that a store keeps, case by case, for every store.
+//!
+//! A new store implements [`Backend`](crate::support::backend::Backend) and gets its line at the end of
+//! this file. What it cannot do it names there, with the reason; the suite asserts the lack.
+
+mod bounds;
+mod claims;
+mod conversations;
+mod create;
+mod lifetimes;
+mod limits;
+mod list;
+mod marks;
+mod owners;
+mod replays;
+mod revoke;
+mod rotate;
+mod sweep;
+mod update;
+mod watch;
+
+/// Makes a test of every case, for one store.
+macro_rules! every_case {
+    ($name:ident, $backend:expr) => {
+        every_case! { @list $name, $backend;
+            bounds: sessions_are_bounded, a_replacement_needs_no_room, bytes_are_bounded,
+                what_is_over_makes_room, endings_need_no_room, durability, held_counts;
+            claims: true_exactly_once, again_after_its_ttl, each_owner_claims_alone, limited, old_claims_make_room,
+                anonymous_claims;
+            conversations: fail_refuses, return_finds_the_live_one, return_slides_and_changes_nothing,
+                return_makes_one_if_the_other_is_dead, return_never_finds_an_older_login,
+                replace_ends_the_live_one, replace_works_at_the_limit, dead_ones_are_free,
+                a_rotated_session_keeps_its_conversation, owners_do_not_share_them;
+            create: reads_back_as_made, supplied_id_that_is_live, supplied_id_that_lately_ended,
+                supplied_id_of_another_owner, supplied_id_that_was_rotated_away, refused_changes_nothing;
+            lifetimes: idle_to_the_millisecond, reads_slide, peeks_and_lists_do_not_slide,
+                touches_and_updates_slide, the_ceiling_stands, a_slide_stops_at_the_ceiling, why_it_ended,
+                reasons_are_told_for_their_time, a_clock_set_back, a_shortened_lifetime;
+            limits: sessions_per_owner_reject, sessions_per_owner_end_least_recent, the_dead_do_not_count,
+                sessions_per_tenant, the_dead_of_a_tenant_do_not_count, anonymous_sessions;
+            list: newest_first, pages, pages_of_one_millisecond, only_live_ones, with_state;
+            marks: no_old_login_after_owner, no_old_login_after_each_wide_selector, strangers_are_spared,
+                made_in_the_same_millisecond_after, revoked_twice_in_a_millisecond,
+                late_events_spare_newer_logins, whole_seconds_cover_their_second, except_spares_one,
+                except_spares_every_bearer, except_does_not_spare_from_the_next, an_old_login_is_refused_beside_a_spared_session,
+                marks_go_when_nothing_can_be_left, wide_is_in_force_before_any_sweep,
+                no_rotation_to_an_old_login;
+            owners: a_stranger_learns_nothing, the_same_id_under_two_owners, tenants_that_share_a_user,
+                namespaces_do_not_meet, anonymous_sessions_live, bearers_are_all_who_had_it,
+                parallel_sessions_of_one_owner, parallel_increments;
+            replays: create, create_that_returned, create_after_its_end, update, update_after_its_end, rotate,
+                claim, another_body, only_successes, each_rpc_for_itself, each_owner_for_itself, forgotten_in_time,
+                a_replay_does_not_slide;
+            revoke: by_id, by_id_of_all_bearers, by_an_id_from_before_rotations, by_provider_session,
+                provider_session_after_a_rotation, by_owner, by_subject, by_tenant, by_issuer, everybody,
+                authenticated_until, dry_runs_change_nothing, a_second_time_ends_nothing, the_reason_is_told,
+                anonymous_owner_as_one;
+            rotate: new_id_old_dead, the_ceiling_stays, content_stays, chains, taken_ids, new_login,
+                anonymous_place, after_its_end;
+            sweep: ends_each_once_with_its_cause, ends_what_a_mark_covers_once, in_small_slices,
+                forgets_everything, changes_no_answer, nothing_due_nothing_done;
+            update: keys_merge, revisions_grow, if_revision, never_revives, increments, appends,
+                refused_changes_nothing, context_and_labels;
+            watch: order, starts_now, resumes, a_cursor_from_elsewhere, falling_behind, wakes_up,
+                updates_where_asked, reads_never, event_ids_are_unique, revoked_before_the_endings;
+        }
+    };
+    (@list $name:ident, $backend:expr; $($topic:ident: $($case:ident),*;)*) => {
+        mod $name {
+            $(mod $topic {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::store_contract::$topic::$case(&$backend).await;
+                })*
+            })*
+        }
+    };
+}
+
+every_case!(memory, crate::support::backend::Memory);
