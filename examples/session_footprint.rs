@@ -84,7 +84,10 @@ async fn measure(sessions: usize, state_bytes: usize) -> Result<(), Box<dyn std:
     println!("state, as encoded           {} bytes", state.len());
     println!("resident                    {each} bytes each");
     println!("over the state              {} bytes", each - state.len());
-    println!("over state, id and owner    {} bytes", each - state.len() - text);
+    println!(
+        "over state, id and owner    {} bytes",
+        each - state.len() - text
+    );
     let counted = store.held().await?.bytes.unwrap_or_default() / sessions;
     println!("as the store counts         {counted} bytes each");
 

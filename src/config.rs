@@ -67,8 +67,6 @@ pub struct Grpc {
     pub insecure: bool,
     /// The certificate, its key, and who may sign clients' certificates.
     pub tls: Option<Tls>,
-    /// Whether a client may connect without a certificate, although there is somebody who signs them.
-    pub tls_client_optional: bool,
     /// Threads that serve connections; `None`: one per core.
     pub threads: Option<usize>,
     /// The largest request message.
@@ -97,7 +95,6 @@ impl Default for Grpc {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
             insecure: false,
             tls: None,
-            tls_client_optional: false,
             threads: None,
             max_message_bytes: 1024 * 1024,
             max_concurrent_streams: 128,
@@ -121,6 +118,8 @@ pub struct Tls {
     pub key: PathBuf,
     /// Who signs clients' certificates, PEM. If set, a client must show one.
     pub client_ca: Option<PathBuf>,
+    /// Whether a client may connect without one all the same.
+    pub client_optional: bool,
 }
 
 /// The HTTP port.

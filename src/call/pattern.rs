@@ -119,7 +119,11 @@ mod tests {
             ("apikey:crm-*", "apikey:crm", false),
             ("*", "apikey:crm", false),
             ("**", "apikey:crm", true),
-            ("spiffe://prod/ns/*/sa/crm", "spiffe://prod/ns/a/sa/crm", true),
+            (
+                "spiffe://prod/ns/*/sa/crm",
+                "spiffe://prod/ns/a/sa/crm",
+                true,
+            ),
             (
                 "spiffe://prod/ns/*/sa/crm",
                 "spiffe://prod/ns/a/sa/b/sa/crm",

@@ -131,6 +131,41 @@ pub struct ApiKey {
     pub hash_file: Option<PathBuf>,
 }
 
+impl ApiKey {
+    /// How many keys of one caller may be in use: the old one and the new.
+    const MOST: usize = 2;
+
+    /// The hashes, wherever they are.
+    ///
+    /// # Errors
+    /// What is wrong with them, as a clause without a subject.
+    pub fn load(&self) -> Result<Vec<KeyHash>, String> {
+        let hashes = match &self.hash_file {
+            None => self.hashes.clone(),
+            Some(path) => {
+                let shown = path.display();
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| format!("{shown} cannot be read: {error}"))?;
+                let lines = text.lines().map(str::trim);
+                lines
+                    .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                    .map(|line| {
+                        KeyHash::parse(line)
+                            .map_err(|_| format!("{shown}: a line of it is no hash"))
+                    })
+                    .collect::<Result<_, _>>()?
+            }
+        };
+        match hashes.len() {
+            0 => Err("is missing: the caller has no key".to_owned()),
+            1..=Self::MOST => Ok(hashes),
+            many => Err(format!(
+                "holds {many} hashes; two keys may be in use at a time, the old one and the new"
+            )),
+        }
+    }
+}
+
 /// The SHA-256 of an API key. The key itself is nowhere: it is 256 random bits, so its plain hash gives
 /// nothing away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,7 +177,8 @@ impl KeyHash {
 
     /// Reads `sha256:` and 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<KeyHash, String> {
-        let bad = || "is not a hash as `tenure apikey new` prints it: sha256: and 64 hexadecimal digits";
+        let bad =
+            || "is not a hash as `tenure apikey new` prints it: sha256: and 64 hexadecimal digits";
         let digits = text.strip_prefix(Self::PREFIX).ok_or_else(bad)?;
         let mut hash = [0; 32];
         if digits.len() != 2 * hash.len() || !digits.is_ascii() {

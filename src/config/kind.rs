@@ -354,7 +354,12 @@ impl<T> List<T> {
     /// What stands in a variable or a flag: a TOML list, or texts between commas.
     fn texts_of(words: &str) -> Option<Vec<String>> {
         if !words.trim_start().starts_with('[') {
-            return Some(words.split(',').map(|text| text.trim().to_owned()).collect());
+            return Some(
+                words
+                    .split(',')
+                    .map(|text| text.trim().to_owned())
+                    .collect(),
+            );
         }
         let list: toml::Table = toml::from_str(&format!("list = {words}")).ok()?;
         let list = list.get("list")?.as_array()?;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Origin};
 use super::family::Family;
+use super::fault::{Fault, Origin};
 use super::settings::{LIMITS, SECTIONS, SERVICE};
 use super::suggest::nearest;
 use super::value::Written;

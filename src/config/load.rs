@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Config;
 use super::callers::{ApiKey, Rule, TokenIssuer};
 use super::check::check;
 use super::family::Family;
@@ -9,7 +10,6 @@ use super::fault::{Fault, Faults, Origin};
 use super::kind::quoted;
 use super::layers::{Given, Layers, Slot, Sources};
 use super::settings::{API_KEY, Draft, LIMITS, RULE, SERVICE, Setting, TOKEN_ISSUER};
-use super::Config;
 use crate::session::names::NamespaceName;
 
 /// A sound configuration, and where each of its values came from.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::callers::{ApiKey, CertificateNames, Grant, KeyHash, Rule, TokenAlgorithm, TokenIssuer};
-use super::kind::{Address, Choice, Count, Kind, Lasting, List, Optional, Path, Size, Switch, Text};
+use super::kind::{
+    Address, Choice, Count, Kind, Lasting, List, Optional, Path, Size, Switch, Text,
+};
 use super::value::{Written, Wrong};
 use super::{Config, LogFormat};
 use crate::call::{Pattern, Right, Rights, Role};
@@ -35,6 +37,7 @@ pub(super) struct Draft {
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) tls_client_ca: Option<PathBuf>,
+    pub(super) tls_client_optional: bool,
 }
 
 /// A section of the file.
@@ -117,7 +120,7 @@ settings! {
             "The certificate's private key, PEM. Read again when it changes.";
         "grpc.tls_client_ca" => tls_client_ca: Optional(Path),
             "Who signs clients' certificates, PEM. If set, a client must show one. Read again when it changes.";
-        "grpc.tls_client_optional" => config.grpc.tls_client_optional: Switch,
+        "grpc.tls_client_optional" => tls_client_optional: Switch,
             "Whether a client may connect without a certificate. It then needs a token or an API key.";
         "grpc.threads" => config.grpc.threads: Optional(Count::<usize>(1, 1024)),
             "Threads that serve connections. `none`: one per core.";
@@ -274,6 +277,7 @@ impl From<&Config> for Draft {
             tls_cert: tls.map(|tls| tls.cert.clone()),
             tls_key: tls.map(|tls| tls.key.clone()),
             tls_client_ca: tls.and_then(|tls| tls.client_ca.clone()),
+            tls_client_optional: tls.is_some_and(|tls| tls.client_optional),
         }
     }
 }

@@ -39,7 +39,9 @@ fn candidates(path: &[&str]) -> Vec<String> {
         known.push(prefix.join("."));
         // Of the sections with a name of their own, the one that may be meant.
         if path.len() == prefix.len() + 2 {
-            let section = [prefix, &path[prefix.len()..=prefix.len()]].concat().join(".");
+            let section = [prefix, &path[prefix.len()..=prefix.len()]]
+                .concat()
+                .join(".");
             known.extend(family.keys().iter().map(|key| format!("{section}.{key}")));
         }
     }

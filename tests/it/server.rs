@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tenure::config::{Config, Grpc, Http, Log, LogFormat, Store};
 use tenure::server;
-use tenure::session::limits::Limits;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -52,9 +51,7 @@ fn config() -> Config {
             filter: "off".to_owned(),
             format: LogFormat::Text,
         },
-        defaults: Limits::default(),
-        namespaces: Vec::new(),
-        strict_namespaces: false,
+        ..Config::default()
     }
 }
 
