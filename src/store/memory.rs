@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 
 use self::event_log::EventLog;
-use self::fleet::Fleet;
+use self::fleet::{Fleet, moment};
 use self::shard::{Address, Hashes, Shard, Size, Totals};
 use self::sweep::Round;
 use super::{
@@ -156,7 +156,7 @@ impl MemoryStore {
             return Err(Refusal::NotFound);
         };
         let marks = fleet.marks.concerning(&place.owner);
-        let moment = fleet.moment(&place.namespace, self.clock.now(), &marks);
+        let moment = moment(&place.namespace, self.clock.now(), &marks);
         let slot = shard.slot_mut(number).ok_or(Refusal::NotFound)?;
         read(&mut slot.record, &moment)
     }
@@ -176,7 +176,7 @@ impl MemoryStore {
         let mut shard = self.shard(address);
         let found = shard.find(&fleet, &place.owner, address);
         let marks = fleet.marks.concerning(&place.owner);
-        let mut moment = fleet.moment(&place.namespace, self.clock.now(), &marks);
+        let mut moment = moment(&place.namespace, self.clock.now(), &marks);
         let mut events = Vec::new();
 
         let room = growth.is_none_or(|growth| {
@@ -235,7 +235,7 @@ impl MemoryStore {
     ) -> Option<Time> {
         let tombstone = events
             .iter()
-            .any(|event| leaves_tombstone(event))
+            .any(leaves_tombstone)
             .then_some(moment.limits.tombstone_ttl);
         let made = growth.and_then(|growth| growth.soonest);
         let span = tombstone.into_iter().chain(made).min()?;

@@ -1,0 +1,9 @@
+# shellcheck shell=bash
+# Each pair of the clients' languages writes and reads the same sessions.
+
+part_interop() {
+  check "rust tools" install_rust_tools
+  check "cargo build" cargo build --locked
+  check "python client: install" install_python_client
+  check "each pair of languages" env "TENURE_BIN=$target/debug/tenure" python3 tests/vectors/interop/pairs.py
+}
