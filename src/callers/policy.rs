@@ -5,7 +5,7 @@ use crate::config::Rule;
 
 mod words;
 
-pub use words::explain;
+pub use words::{Answer, ask, explain};
 
 /// What a call asks for.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +46,22 @@ impl Policy {
 
     /// The name of a rule that allows it, if one does. One rule has to allow all of it: rights here and a
     /// tenant there do not add up.
-    pub fn rule_for(&self, caller: &str, namespace: &str, access: Access<'_>) -> Option<&str> {
+    ///
+    /// No namespace means every namespace.
+    pub fn rule_for(
+        &self,
+        caller: &str,
+        namespace: Option<&str>,
+        access: Access<'_>,
+    ) -> Option<&str> {
         self.rules
             .iter()
             .find(|(_, rule, rights)| {
                 rights.contains(access.right)
-                    && any(&rule.namespaces, namespace)
+                    && match namespace {
+                        Some(namespace) => any(&rule.namespaces, namespace),
+                        None => rule.namespaces.iter().any(Pattern::is_everything),
+                    }
                     && covers(&rule.tenants, access.tenants)
                     && any(&rule.callers, caller)
             })
@@ -62,7 +72,9 @@ impl Policy {
     pub fn allows(&self, caller: &Caller, namespace: &str, access: Access<'_>) -> bool {
         match caller {
             Caller::Local => true,
-            Caller::Authenticated { name, .. } => self.rule_for(name, namespace, access).is_some(),
+            Caller::Authenticated { name, .. } => {
+                self.rule_for(name, Some(namespace), access).is_some()
+            }
         }
     }
 
@@ -135,16 +147,28 @@ mod tests {
             rule("crm", "apikey:crm", Role::Server, "crm*", "*"),
             rule("acme", "apikey:acme", Role::Server, "*", "acme-*"),
         ]);
-        assert_eq!(policy.rule_for("apikey:crm", "crm", get("x")), Some("crm"));
-        assert_eq!(policy.rule_for("apikey:crm", "crm2", get("")), Some("crm"));
-        assert_eq!(policy.rule_for("apikey:crm", "billing", get("x")), None);
-        assert_eq!(policy.rule_for("apikey:other", "crm", get("x")), None);
         assert_eq!(
-            policy.rule_for("apikey:acme", "crm", get("acme-1")),
+            policy.rule_for("apikey:crm", Some("crm"), get("x")),
+            Some("crm")
+        );
+        assert_eq!(
+            policy.rule_for("apikey:crm", Some("crm2"), get("")),
+            Some("crm")
+        );
+        assert_eq!(
+            policy.rule_for("apikey:crm", Some("billing"), get("x")),
+            None
+        );
+        assert_eq!(policy.rule_for("apikey:other", Some("crm"), get("x")), None);
+        assert_eq!(
+            policy.rule_for("apikey:acme", Some("crm"), get("acme-1")),
             Some("acme")
         );
-        assert_eq!(policy.rule_for("apikey:acme", "crm", get("beta")), None);
-        assert_eq!(policy.rule_for("apikey:acme", "crm", get("")), None);
+        assert_eq!(
+            policy.rule_for("apikey:acme", Some("crm"), get("beta")),
+            None
+        );
+        assert_eq!(policy.rule_for("apikey:acme", Some("crm"), get("")), None);
         assert!(!Policy::default().allows(
             &Caller::Authenticated {
                 means: crate::call::Means::ApiKey,
@@ -162,12 +186,15 @@ mod tests {
             rule("a", "apikey:x", Role::Server, "crm", "acme"),
             rule("b", "apikey:x", Role::Events, "billing", "beta"),
         ]);
-        assert_eq!(policy.rule_for("apikey:x", "crm", get("beta")), None);
+        assert_eq!(policy.rule_for("apikey:x", Some("crm"), get("beta")), None);
         let wide = invalidate(Tenants::One("acme"));
-        assert_eq!(policy.rule_for("apikey:x", "crm", wide), None);
-        assert_eq!(policy.rule_for("apikey:x", "billing", wide), None);
+        assert_eq!(policy.rule_for("apikey:x", Some("crm"), wide), None);
+        assert_eq!(policy.rule_for("apikey:x", Some("billing"), wide), None);
         let wide = invalidate(Tenants::One("beta"));
-        assert_eq!(policy.rule_for("apikey:x", "billing", wide), Some("b"));
+        assert_eq!(
+            policy.rule_for("apikey:x", Some("billing"), wide),
+            Some("b")
+        );
     }
 
     #[test]
@@ -177,7 +204,10 @@ mod tests {
             rule("all", "apikey:all", Role::Events, "*", "*"),
         ]);
         let everybody = invalidate(Tenants::All);
-        assert_eq!(policy.rule_for("apikey:some", "crm", everybody), None);
-        assert_eq!(policy.rule_for("apikey:all", "crm", everybody), Some("all"));
+        assert_eq!(policy.rule_for("apikey:some", Some("crm"), everybody), None);
+        assert_eq!(
+            policy.rule_for("apikey:all", Some("crm"), everybody),
+            Some("all")
+        );
     }
 }

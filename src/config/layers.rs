@@ -182,7 +182,10 @@ impl Layers {
                 key: path.join("."),
                 origin,
                 wrong: format!("is a section, not {}", with_article(other.type_str())),
-                advice: format!("write [{}] and its settings below it", path.join(".")),
+                advice: format!(
+                    "write [{}] and its settings below it",
+                    section_at(&segments)
+                ),
             }),
             (At::Setting(slot), value) => {
                 let written = written(value);
@@ -291,6 +294,13 @@ fn written(value: &DeValue<'_>) -> Written {
         DeValue::Array(items) => texts(items).map_or(Written::Other("a list"), Written::Texts),
         DeValue::Table(_) => Written::Other("a section"),
     }
+}
+
+/// How a section is written: some need a name of their own.
+fn section_at(path: &[&str]) -> String {
+    let is_family = Family::ALL.iter().any(|family| family.path() == path);
+    let name = if is_family { ".NAME" } else { "" };
+    format!("{}{name}", path.join("."))
 }
 
 /// The items of a list, if all of them are texts.

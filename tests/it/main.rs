@@ -3,8 +3,8 @@
 mod cli;
 mod house;
 mod model;
-mod rules;
 mod redis_link;
+mod rules;
 mod server;
 mod store_contract;
 mod support;

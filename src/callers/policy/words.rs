@@ -1,7 +1,8 @@
-//! The policy in words, for `tenure config check`.
+//! The policy in words, for `tenure config check` and `tenure policy test`.
 
 use std::fmt::Write as _;
 
+use super::{Access, Policy, Tenants};
 use crate::call::{Operation, Pattern, Right, Rights};
 use crate::config::{Callers, CertificateNames, Config, Rule};
 
@@ -11,7 +12,13 @@ pub fn explain(config: &Config) -> String {
         callers, policy, ..
     } = config;
     let mut text = String::new();
-    if !callers.authenticate() {
+    if callers.authenticate() {
+        let _ = writeln!(text, "callers: known by {}", means(callers).join(", "));
+        for (name, rule) in policy {
+            sentence(&mut text, name, rule);
+        }
+        let _ = writeln!(text, "policy: everything else is denied");
+    } else {
         let reach = if config.grpc.listen.ip().is_loopback() {
             "from this machine"
         } else {
@@ -22,12 +29,6 @@ pub fn explain(config: &Config) -> String {
             "callers: not authenticated; whoever reaches {} {reach} may do everything",
             config.grpc.listen
         );
-    } else {
-        let _ = writeln!(text, "callers: known by {}", means(callers).join(", "));
-        for (name, rule) in policy {
-            sentence(&mut text, name, rule);
-        }
-        let _ = writeln!(text, "policy: everything else is denied");
     }
     for (name, limits) in &config.namespaces {
         if !limits.owner_proof.is_empty() {
@@ -43,6 +44,49 @@ pub fn explain(config: &Config) -> String {
         let _ = writeln!(text, "look again: {warning}");
     }
     text
+}
+
+/// Whether a caller may do something, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It may.
+    Yes(String),
+    /// It may not.
+    No(String),
+}
+
+/// Asks the policy of a configuration. No namespace, no tenant: all of them.
+pub fn ask(
+    config: &Config,
+    caller: &str,
+    right: Right,
+    namespace: Option<&str>,
+    tenant: Option<&str>,
+) -> Answer {
+    if !config.callers.authenticate() {
+        let why = "callers are not authenticated, so everybody may do everything";
+        return Answer::Yes(why.to_owned());
+    }
+    let policy = Policy::new(&config.policy);
+    let tenants = tenant.map_or(Tenants::All, Tenants::One);
+    if let Some(rule) = policy.rule_for(caller, namespace, Access { right, tenants }) {
+        return Answer::Yes(format!("policy {rule} allows it"));
+    }
+    let near: Vec<String> = policy
+        .rules_somewhere(caller, right)
+        .map(|(name, rule)| {
+            format!(
+                "policy {name} allows it in {} for {}",
+                scope(&rule.namespaces, "namespace"),
+                scope(&rule.tenants, "tenant")
+            )
+        })
+        .collect();
+    Answer::No(if near.is_empty() {
+        format!("no rule allows {} to {caller}", right.name())
+    } else {
+        format!("only {}", near.join(", and "))
+    })
 }
 
 fn means(callers: &Callers) -> Vec<String> {
