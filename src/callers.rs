@@ -24,7 +24,7 @@ mod unknown;
 pub use api_key::new_key;
 pub use certificate::ClientCertificates;
 pub use owner_proof::{Login, OwnerProof};
-pub use policy::{Access, Answer, Policy, Tenants, ask, explain};
+pub use policy::{Access, Answer, Policy, Tenants, ask, explain, warnings};
 pub use unknown::Unknown;
 
 /// Knows callers by what they show.

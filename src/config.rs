@@ -18,6 +18,7 @@ mod kind;
 mod layers;
 mod load;
 mod redact;
+pub mod redis;
 mod reference;
 mod settings;
 mod show;
@@ -140,7 +141,7 @@ impl Default for Http {
 /// The store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Store {
-    /// Which store: `memory:` for now.
+    /// Which store: `memory:`, or a Redis.
     pub url: String,
     /// Sessions that the memory store holds at most.
     pub max_sessions: usize,
@@ -150,6 +151,8 @@ pub struct Store {
     pub event_log_length: usize,
     /// How often what is due is swept.
     pub sweep_interval: Duration,
+    /// What it takes to get into Redis, beside the URL.
+    pub redis: redis::RedisSettings,
 }
 
 impl Default for Store {
@@ -160,6 +163,7 @@ impl Default for Store {
             max_bytes: 1024 * 1024 * 1024,
             event_log_length: 65_536,
             sweep_interval: Duration::from_secs(1),
+            redis: redis::RedisSettings::default(),
         }
     }
 }

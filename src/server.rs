@@ -50,6 +50,9 @@ const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
+    for warning in callers::warnings(&config) {
+        tracing::warn!(target: "tenure::callers", "{warning}");
+    }
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()

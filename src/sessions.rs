@@ -116,19 +116,20 @@ impl Sessions {
         namespace: &str,
         access: Access<'_>,
     ) -> Result<Arc<Namespace>, Error> {
+        let name = NamespaceName::new(namespace);
         if !self.policy.allows(&call.caller, namespace, access) {
             tracing::warn!(
                 target: "tenure::callers",
                 caller = call.caller.name(),
                 right = access.right.name(),
-                namespace = namespace.get(..63).unwrap_or(namespace),
+                // Anything else could be of any length.
+                namespace = name.as_ref().map_or("(not a name)", NamespaceName::as_str),
                 all_tenants = access.tenants == Tenants::All,
                 "no rule of the policy allows this"
             );
             return Err(Error::CallerNotAllowed);
         }
-        let name =
-            NamespaceName::new(namespace).map_err(|bad| Refusal::invalid("namespace", bad.0))?;
+        let name = name.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
         self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
     }
 

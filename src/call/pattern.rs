@@ -24,15 +24,15 @@ enum Piece {
 impl Pattern {
     /// A pattern for callers' names.
     pub fn of_callers(text: &str) -> Pattern {
-        Pattern::new(text, Piece::WithinPart)
+        Pattern::new(text, &Piece::WithinPart)
     }
 
     /// A pattern for names without parts.
     pub fn of_names(text: &str) -> Pattern {
-        Pattern::new(text, Piece::Anything)
+        Pattern::new(text, &Piece::Anything)
     }
 
-    fn new(text: &str, star: Piece) -> Pattern {
+    fn new(text: &str, star: &Piece) -> Pattern {
         let mut pieces = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {

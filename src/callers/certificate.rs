@@ -3,6 +3,7 @@
 //! TLS has checked the chain by now. What is left is to read exactly one name, and to read it the same way
 //! as everybody else.
 
+use std::fmt::Write as _;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -22,7 +23,7 @@ use crate::config::CertificateNames;
 #[derive(Debug, Default)]
 pub struct ClientCertificates {
     chain: Vec<CertificateDer<'static>>,
-    named: OnceLock<Result<Named, Unknown>>,
+    bearer: OnceLock<Result<Named, Unknown>>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl From<Vec<CertificateDer<'static>>> for ClientCertificates {
     fn from(chain: Vec<CertificateDer<'static>>) -> ClientCertificates {
         ClientCertificates {
             chain,
-            named: OnceLock::new(),
+            bearer: OnceLock::new(),
         }
     }
 }
@@ -56,14 +57,14 @@ impl ClientCertificates {
         names: CertificateNames,
         now_seconds: i64,
     ) -> Result<Arc<Caller>, Unknown> {
-        let named = self.named.get_or_init(|| {
+        let bearer = self.bearer.get_or_init(|| {
             let own = self.chain.first().ok_or(Unknown::Nothing)?;
             read(own, names)
         });
-        match named {
+        match bearer {
             // A connection may outlive the certificate that opened it.
-            Ok(named) if named.not_after < now_seconds => Err(Unknown::CertificateExpired),
-            Ok(named) => Ok(Arc::clone(&named.caller)),
+            Ok(bearer) if bearer.not_after < now_seconds => Err(Unknown::CertificateExpired),
+            Ok(bearer) => Ok(Arc::clone(&bearer.caller)),
             Err(unknown) => Err(*unknown),
         }
     }
@@ -194,7 +195,7 @@ fn escaped(value: &str) -> String {
             ' ' if at == 0 || at == last => text.push_str("\\ "),
             c if c.is_control() => {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
-                    text.push_str(&format!("\\{byte:02X}"));
+                    let _ = write!(text, "\\{byte:02X}");
                 }
             }
             c => text.push(c),

@@ -224,11 +224,11 @@ impl Keys {
             .last
             .is_some_and(|last| last.elapsed() < self.cooldown);
         self.wanted.notify_one();
-        if before.in_progress || !fresh {
-            if let Ok(_place) = self.waiting.try_acquire() {
-                let looked = looking.wait_for(|looking| looking.looks > before.looks);
-                let _ = timeout(WAIT, looked).await;
-            }
+        if (before.in_progress || !fresh)
+            && let Ok(_place) = self.waiting.try_acquire()
+        {
+            let looked = looking.wait_for(|looking| looking.looks > before.looks);
+            let _ = timeout(WAIT, looked).await;
         }
         self.current()
     }
@@ -291,6 +291,3 @@ impl Keys {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -37,7 +37,7 @@ struct Issuer {
     /// What the configuration calls it.
     name: String,
     /// Its `iss`.
-    issuer: String,
+    iss: String,
     algorithms: Vec<Algorithm>,
     validation: Validation,
     leeway_seconds: i64,
@@ -97,7 +97,7 @@ impl<T: Subject> Tokens<T> {
         let issuers = issuers.iter().map(|(name, issuer)| {
             Ok(Issuer {
                 name: name.clone(),
-                issuer: issuer.issuer.clone(),
+                iss: issuer.issuer.clone(),
                 algorithms: issuer.algorithms.iter().copied().map(algorithm).collect(),
                 validation: validation(issuer),
                 leeway_seconds: i64::try_from(issuer.leeway.as_secs()).unwrap_or(i64::MAX),
@@ -167,7 +167,7 @@ impl<T: Subject> Tokens<T> {
             .issuers
             .iter()
             .enumerate()
-            .find(|(_, issuer)| issuer.issuer == claims.iss)
+            .find(|(_, issuer)| issuer.iss == claims.iss)
             .ok_or(Unknown::IssuerUnknown)?;
         let algorithm = header
             .alg

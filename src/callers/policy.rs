@@ -5,7 +5,7 @@ use crate::config::Rule;
 
 mod words;
 
-pub use words::{Answer, ask, explain};
+pub use words::{Answer, ask, explain, warnings};
 
 /// What a call asks for.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,7 @@ mod tests {
         namespace: &str,
         tenant: &str,
     ) -> (String, Rule) {
-        let rule = Rule {
+        let granted = Rule {
             callers: vec![Pattern::of_callers(callers)],
             allow: vec![Grant {
                 word: "role".to_owned(),
@@ -124,7 +124,7 @@ mod tests {
             namespaces: vec![Pattern::of_names(namespace)],
             tenants: vec![Pattern::of_names(tenant)],
         };
-        (name.to_owned(), rule)
+        (name.to_owned(), granted)
     }
 
     fn get(tenant: &str) -> Access<'_> {

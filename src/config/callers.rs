@@ -1,5 +1,6 @@
 //! Who calls, and what they may do, as the configuration says it.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -195,7 +196,7 @@ impl KeyHash {
     pub fn show(&self) -> String {
         let mut text = Self::PREFIX.to_owned();
         for byte in self.0 {
-            text.push_str(&format!("{byte:02x}"));
+            let _ = write!(text, "{byte:02x}");
         }
         text
     }

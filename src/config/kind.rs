@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::redis::{Secret, SecretString};
 use super::value::{Written, Wrong, parse_duration, parse_size, show_duration, show_size};
 
 /// A kind of setting.
@@ -283,6 +284,25 @@ impl Kind for Text {
 
     fn show(&self, value: &String) -> String {
         quoted(value)
+    }
+}
+
+/// A secret. It is never shown.
+pub(super) struct Hidden;
+
+impl Kind for Hidden {
+    type Value = Secret;
+
+    fn name(&self) -> String {
+        "secret".to_owned()
+    }
+
+    fn read(&self, written: &Written) -> Result<Secret, Wrong> {
+        text(written, "a secret").map(|secret| Secret(SecretString::from(secret)))
+    }
+
+    fn show(&self, _: &Secret) -> String {
+        quoted("***")
     }
 }
 

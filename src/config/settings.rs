@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::callers::{ApiKey, CertificateNames, Grant, KeyHash, Rule, TokenAlgorithm, TokenIssuer};
 use super::kind::{
-    Address, Choice, Count, Kind, Lasting, List, Optional, Path, Size, Switch, Text,
+    Address, Choice, Count, Hidden, Kind, Lasting, List, Optional, Path, Size, Switch, Text,
 };
 use super::value::{Written, Wrong};
 use super::{Config, LogFormat};
@@ -145,7 +145,35 @@ settings! {
         "http.listen" => config.http.listen: Address,
             "Where to listen. It serves no session data.";
         "store.url" => config.store.url: Text("store URL"),
-            "Which store: `memory:` (sessions end with the process).", secret: true;
+            "Which store: `memory:` (sessions end with the process), or Redis: `redis://[USER[:PASSWORD]@]HOST[:PORT][/DB]`, `redis+sentinel://…@HOST[:PORT],…/MASTER[/DB]`, `redis+cluster://…@HOST[:PORT],…`; with TLS `rediss…`.", secret: true;
+        "store.redis_username" => config.store.redis.username: Optional(Text("name")),
+            "The ACL user, if the URL does not name one.";
+        "store.redis_password" => config.store.redis.password: Optional(Hidden),
+            "Its password, if the URL does not hold it.", secret: true;
+        "store.redis_password_file" => config.store.redis.password_file: Optional(Path),
+            "A file that holds the password instead. Read again when Redis refuses the old one.";
+        "store.redis_sentinel_username" => config.store.redis.sentinel_username: Optional(Text("name")),
+            "The ACL user on the sentinels: their credentials are their own.";
+        "store.redis_sentinel_password" => config.store.redis.sentinel_password: Optional(Hidden),
+            "Its password.", secret: true;
+        "store.redis_sentinel_password_file" => config.store.redis.sentinel_password_file: Optional(Path),
+            "A file that holds the sentinels' password instead.";
+        "store.redis_tls_ca" => config.store.redis.tls_ca: Optional(Path),
+            "Who may sign the servers' certificates, PEM. `none`: whom the system trusts.";
+        "store.redis_tls_cert" => config.store.redis.tls_cert: Optional(Path),
+            "Our certificate chain, PEM, if the servers ask for one.";
+        "store.redis_tls_key" => config.store.redis.tls_key: Optional(Path),
+            "Its private key, PEM.";
+        "store.redis_key_prefix" => config.store.redis.key_prefix: Optional(Text("prefix")),
+            "What every key begins with. `none`: `tenure:`.";
+        "store.redis_replicas" => config.store.redis.replicas: Optional(Count::<u32>(0, 100)),
+            "Replicas that each primary is set up with. `none`: 0 for `redis://`, 1 behind Sentinel and in a Cluster.";
+        "store.redis_replicas_to_wait" => config.store.redis.replicas_to_wait: Optional(Count::<u32>(0, 100)),
+            "Replicas that must have an ending before it is acknowledged. `none`: all of them.";
+        "store.redis_wait_timeout" => config.store.redis.wait_timeout: Optional(Lasting(MILLISECOND, 10 * SECOND)),
+            "How long an ending waits for them; then INVALIDATION_NOT_DURABLE. `none`: 200ms.";
+        "store.redis_response_timeout" => config.store.redis.response_timeout: Optional(Lasting(10 * MILLISECOND, 60 * SECOND)),
+            "How long Redis may take to answer before it counts as away. `none`: 500ms.";
         "store.max_sessions" => config.store.max_sessions: Count::<usize>(1, MANY),
             "Live sessions that the memory store holds at most; beyond, STORE_FULL.";
         "store.max_bytes" => config.store.max_bytes: Size(1, usize::MAX),
@@ -178,7 +206,7 @@ settings! {
             "What its tokens have as `iss`, letter by letter.";
         "audiences" => audiences: List { of: "audiences", read: |text| Ok(text.to_owned()), show: String::clone },
             "One of these must be in a token's `aud`. Choose one that means this service.";
-        "algorithms" => algorithms: List { of: "algorithms", read: algorithm, show: algorithm_name },
+        "algorithms" => algorithms: List { of: "algorithms", read: algorithm, show: |algorithm| algorithm_name(*algorithm) },
             "How tokens may be signed: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA.";
         "jwks_url" => jwks_url: Optional(Text("URL")),
             "Where the issuer's keys are: `https:` (`http:` for loopback only). Either this or `jwks_file`.";
@@ -210,9 +238,9 @@ settings! {
             "Who: names of callers (`apikey:NAME`, `jwt:ISSUER:SUBJECT`, `spiffe://…`, `subject:…`). `*` stands for anything but `/` and `:`, `**` for anything.";
         "allow" => allow: List { of: "roles and RPCs", read: grant, show: |grant| grant.word.clone() },
             "What: roles (`server`, `credentials`, `events`, `admin`, `auditor`), RPCs by name, and `InvalidateWide` (InvalidateSessions by subject, tenant, issuer or all).";
-        "namespaces" => namespaces: List { of: "patterns", read: name_pattern, show: pattern },
+        "namespaces" => namespaces: List { of: "patterns", read: |text| Ok(Pattern::of_names(text)), show: pattern },
             "Where: names of namespaces. `*` stands for anything.";
-        "tenants" => tenants: List { of: "patterns", read: name_pattern, show: pattern },
+        "tenants" => tenants: List { of: "patterns", read: |text| Ok(Pattern::of_names(text)), show: pattern },
             "For owners of which tenants. `*` stands for anything.";
     }
 }
@@ -290,13 +318,11 @@ fn algorithm(text: &str) -> Result<TokenAlgorithm, String> {
     })
 }
 
-fn algorithm_name(algorithm: &TokenAlgorithm) -> String {
-    let known = TokenAlgorithm::ALL.iter().find(|(_, own)| own == algorithm);
+fn algorithm_name(algorithm: TokenAlgorithm) -> String {
+    let known = TokenAlgorithm::ALL
+        .iter()
+        .find(|(_, own)| *own == algorithm);
     known.map_or("", |(name, _)| name).to_owned()
-}
-
-fn name_pattern(text: &str) -> Result<Pattern, String> {
-    Ok(Pattern::of_names(text))
 }
 
 fn pattern(pattern: &Pattern) -> String {

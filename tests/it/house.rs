@@ -22,6 +22,10 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
         &["grpc", "server", "cli"],
     ),
     (&["redis", "deadpool", "fred"], &["store/redis"]),
+    (
+        &["jsonwebtoken", "x509_parser", "hyper_rustls"],
+        &["callers"],
+    ),
     (&["redb", "rusqlite", "sled", "fjall"], &["store/file"]),
 ];
 

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use redis::Value;
+use tenure::config::redis::RedisConfig;
 use tenure::store::redis::link::{Call, Durable, Fault, Link, Script};
-use tenure::store::redis::url::RedisConfig;
 
 use crate::support::redis::{Certificates, DEADLINE, Options, Server};
 

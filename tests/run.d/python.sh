@@ -13,6 +13,9 @@ part_python() {
   check "python client: the blocking one is made from the other" in_python_client python tools/make_sync.py --check
   check "python client: tests, vectors, samples" in_python_client pytest -q
   check "python client: package" build_python_client
+  if [[ -n ${TENURE_TESTS_LONG:-} ]]; then
+    check "python client: speed" in_python_client python tools/speed.py
+  fi
 }
 
 # in_python_client COMMAND [ARGUMENT...]: a command of the client's environment, in its directory.

@@ -37,7 +37,7 @@ install_rust_tools() {
 install_cargo_deny() {
   [[ $("$cargo_deny" --version 2>/dev/null) != "cargo-deny $cargo_deny_version" ]] || return 0
   need cc build-essential
-  # Unoptimised it builds in a third of the time, and a check still takes a second.
+  # Unoptimised it builds in about a minute, and a check takes a second all the same.
   env --unset=CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off \
     cargo install --quiet --locked --root "$tools" "cargo-deny@$cargo_deny_version"
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -243,6 +245,76 @@ async def test_a_closed_client_says_so(address: str) -> None:
     with pytest.raises(tenure.TenureError) as raised:
         await client.namespace("crm").owner("acme", "ada").get(ID)
     assert raised.value.reason == "CLIENT_CLOSED"
+
+
+async def test_closing_is_no_cancelling(script: Script, address: str) -> None:
+    entered = threading.Event()
+
+    def slow(_: object) -> pb.GetSessionResponse:
+        entered.set()
+        time.sleep(1)
+        return pb.GetSessionResponse()
+
+    script.last["GetSession"] = slow
+    client = tenure.connect(address)
+    calling = asyncio.create_task(client.namespace("crm").owner("acme", "ada").get(ID))
+    await asyncio.to_thread(entered.wait, 10)
+    await client.close()
+    with pytest.raises(tenure.TenureError) as raised:
+        await calling
+    assert raised.value.reason == "CLIENT_CLOSED"
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("SESSION_NOT_FOUND", tenure.SessionNotFound),
+        ("SESSION_EXPIRED_IDLE", tenure.SessionExpired),
+        ("SESSION_EXPIRED_ABSOLUTE", tenure.SessionExpired),
+        ("SESSION_DELETED", tenure.SessionDeleted),
+        ("SESSION_ROTATED", tenure.SessionRotated),
+        ("SESSION_REPLACED", tenure.SessionReplaced),
+        ("SESSION_EVICTED", tenure.SessionEvicted),
+        ("SESSION_INVALIDATED", tenure.SessionInvalidated),
+        ("CREDENTIAL_NOT_FOUND", tenure.CredentialNotFound),
+        ("SESSION_EXISTS", tenure.SessionExists),
+        ("CONVERSATION_EXISTS", tenure.ConversationExists),
+        ("REVISION_MISMATCH", tenure.RevisionMismatch),
+        ("AUTHENTICATION_REVOKED", tenure.AuthenticationRevoked),
+        ("NOT_AN_INTEGER", tenure.NotAnInteger),
+        ("NOT_A_LIST", tenure.NotAList),
+        ("INTEGER_OUT_OF_RANGE", tenure.IntegerOutOfRange),
+        ("STATE_TOO_LARGE", tenure.StateTooLarge),
+        ("TOO_MANY_KEYS", tenure.TooManyKeys),
+        ("TOO_MANY_SESSIONS", tenure.TooManySessions),
+        ("TOO_MANY_CLAIMS", tenure.TooManyClaims),
+        ("STORE_FULL", tenure.StoreFull),
+        ("INVALID_FIELD", tenure.InvalidRequest),
+        ("NAMESPACE_UNKNOWN", tenure.NamespaceUnknown),
+        ("REQUEST_ID_REUSED", tenure.RequestIdReused),
+        ("CALLER_UNKNOWN", tenure.Unauthenticated),
+        ("CALLER_NOT_ALLOWED", tenure.NotAllowed),
+        ("ENCRYPTION_NOT_CONFIGURED", tenure.EncryptionNotConfigured),
+    ],
+)
+def test_a_reason_has_its_class(script: Script, address: str, reason: str, kind: type[tenure.TenureError]) -> None:
+    # The code is wrong on purpose: the reason decides.
+    script.answers["GetSession"] = [
+        Fail(grpc.StatusCode.UNKNOWN, reason, end_reason="ADMIN", revision="7", asked="x")
+    ]
+    with tenure.sync.connect(address) as client, pytest.raises(kind) as raised:
+        sessions(client).get(ID)
+    error = raised.value
+    assert type(error) is kind
+    assert issubclass(kind, tenure.SessionNotFound) == reason.startswith("SESSION_") or kind is tenure.SessionExists
+    if isinstance(error, tenure.SessionInvalidated):
+        assert error.end_reason == "ADMIN"
+    if isinstance(error, tenure.RevisionMismatch):
+        assert error.current == 7
+    if isinstance(error, tenure.LimitExceeded):
+        assert error.asked == 0
+    if isinstance(error, tenure.SessionExpired):
+        assert error.absolute == reason.endswith("ABSOLUTE")
 
 
 def test_an_unknown_reason_is_typed_by_its_code(script: Script, address: str) -> None:

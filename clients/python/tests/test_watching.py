@@ -111,6 +111,20 @@ async def test_closing_ends_an_iteration(server: testing.Server) -> None:
         assert await asyncio.wait_for(draining, 10) == 1
 
 
+async def test_closing_the_client_ends_an_iteration(server: testing.Server) -> None:
+    client = tenure.connect(server.address)
+    watch = client.namespace("watch-closed-3").watch()
+    await watch.start()
+
+    async def drain() -> list[object]:
+        return [event async for event in watch]
+
+    draining = asyncio.create_task(drain())
+    await asyncio.sleep(0)
+    await client.close()
+    assert await asyncio.wait_for(draining, 10) == []
+
+
 def test_closing_ends_an_iteration_without_asyncio(server: testing.Server) -> None:
     with tenure.sync.connect(server.address) as client:
         watch = client.namespace("watch-closed-2").watch()

@@ -1,9 +1,9 @@
 """How much the wrapper costs over the bare stub, in calls per second, against the real service.
 
-    TENURE_BIN=… python tools/speed.py [--seconds 0.2] [--rounds 40] [--limit 15]
+    TENURE_BIN=… python tools/speed.py [--rounds 300] [--limit 15]
 
-Both do the same: the same requests with the same state, and one value of the answer is read. They take short turns,
-and the median of the ratios counts, so that a busy machine disturbs both alike.
+Both do the same: the same requests with the same state, and one value of the answer is read. They take turns of a few
+milliseconds, and the median turn of each counts, so that a busy machine disturbs both alike.
 """
 
 from __future__ import annotations
@@ -32,34 +32,26 @@ STATE: dict[str, Any] = {
     "cart": {"items": 2, "total": 19.5},
 }
 OWNER = ("acme", "ada", "https://id.example")
-CONCURRENCY = 16
+BATCH = 16
 
 Call = Callable[[], object]
 AsyncCall = Callable[[], Awaitable[object]]
+Times = dict[str, list[tuple[float, float]]]
 
 
-def rate(call: Call, seconds: float) -> float:
-    """Calls per second, one after the other."""
-    started, count = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        for _ in range(20):
-            call()
-        count += 20
-    return count / (time.perf_counter() - started)
+def seconds_for(call: Call) -> float:
+    """How long a batch takes, one call after the other."""
+    started = time.perf_counter()
+    for _ in range(BATCH):
+        call()
+    return time.perf_counter() - started
 
 
-async def async_rate(call: AsyncCall, seconds: float) -> float:
-    """Calls per second, several at a time."""
-    started, count = time.perf_counter(), 0
-
-    async def caller() -> None:
-        nonlocal count
-        while time.perf_counter() - started < seconds:
-            await call()
-            count += 1
-
-    await asyncio.gather(*(caller() for _ in range(CONCURRENCY)))
-    return count / (time.perf_counter() - started)
+async def async_seconds_for(call: AsyncCall) -> float:
+    """How long a batch takes, all calls at once."""
+    started = time.perf_counter()
+    await asyncio.gather(*(call() for _ in range(BATCH)))
+    return time.perf_counter() - started
 
 
 def get_request(session_id: str) -> pb.GetSessionRequest:
@@ -82,9 +74,9 @@ def update_request(session_id: str) -> pb.UpdateSessionRequest:
     return request
 
 
-def blocking(address: str, seconds: float, rounds: int) -> dict[str, list[tuple[float, float]]]:
+def blocking(address: str, rounds: int) -> Times:
     """The blocking client against the bare stub."""
-    results: dict[str, list[tuple[float, float]]] = {"get": [], "update": []}
+    results: Times = {"get": [], "update": []}
     with tenure.sync.connect(address) as client, grpc.insecure_channel(address) as channel:
         stub = SessionServiceStub(channel)
         sessions = client.namespace("speed").owner(OWNER[0], OWNER[1], issuer=OWNER[2])
@@ -99,18 +91,15 @@ def blocking(address: str, seconds: float, rounds: int) -> dict[str, list[tuple[
                 lambda: sessions.update(session_id, set=STATE).state["customer"],
             ),
         }
-        for bare, wrapped in pairs.values():
-            rate(bare, seconds / 4)
-            rate(wrapped, seconds / 4)
         for _ in range(rounds):
             for name, (bare, wrapped) in pairs.items():
-                results[name].append((rate(bare, seconds), rate(wrapped, seconds)))
+                results[name].append((seconds_for(bare), seconds_for(wrapped)))
     return results
 
 
-async def asynchronous(address: str, seconds: float, rounds: int) -> dict[str, list[tuple[float, float]]]:
+async def asynchronous(address: str, rounds: int) -> Times:
     """The asyncio client against the bare stub."""
-    results: dict[str, list[tuple[float, float]]] = {"get (asyncio)": [], "update (asyncio)": []}
+    results: Times = {"get (asyncio)": [], "update (asyncio)": []}
     async with tenure.connect(address) as client, grpc.aio.insecure_channel(address) as channel:
         stub = SessionServiceStub(channel)
         sessions = client.namespace("speed").owner(OWNER[0], OWNER[1], issuer=OWNER[2])
@@ -130,30 +119,27 @@ async def asynchronous(address: str, seconds: float, rounds: int) -> dict[str, l
             return (await sessions.update(session_id, set=STATE)).state["customer"]
 
         pairs = {"get (asyncio)": (bare_get, wrapped_get), "update (asyncio)": (bare_update, wrapped_update)}
-        for bare, wrapped in pairs.values():
-            await async_rate(bare, seconds / 4)
-            await async_rate(wrapped, seconds / 4)
         for _ in range(rounds):
             for name, (bare, wrapped) in pairs.items():
-                results[name].append((await async_rate(bare, seconds), await async_rate(wrapped, seconds)))
+                results[name].append((await async_seconds_for(bare), await async_seconds_for(wrapped)))
     return results
 
 
 def main() -> int:
     """Measures, prints a table, and fails above the limit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=0.2, help="of a round")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--limit", type=float, default=15.0, help="percent")
     options = parser.parse_args()
     with testing.serve() as server:
-        results = blocking(server.address, options.seconds, options.rounds)
-        results |= asyncio.run(asynchronous(server.address, options.seconds, options.rounds))
+        results = blocking(server.address, options.rounds)
+        results |= asyncio.run(asynchronous(server.address, options.rounds))
     worst = 0.0
     print(f"{'call':<18}{'bare stub/s':>14}{'wrapper/s':>14}{'overhead':>12}")
     for name, rounds in results.items():
-        bare, wrapped = (statistics.median(rates) for rates in zip(*rounds, strict=True))
-        overhead = 100.0 * (1.0 - statistics.median(after / before for before, after in rounds))
+        warm = rounds[len(rounds) // 10 :]
+        bare, wrapped = (BATCH / statistics.median(times) for times in zip(*warm, strict=True))
+        overhead = 100.0 * (1.0 - wrapped / bare)
         worst = max(worst, overhead)
         print(f"{name:<18}{bare:>14.0f}{wrapped:>14.0f}{overhead:>11.1f}%")
     return 0 if worst < options.limit else 1

@@ -139,7 +139,8 @@ fn scope(patterns: &[Pattern], what: &str) -> String {
     format!("{what}{plural} {}", listed(patterns))
 }
 
-fn warnings(config: &Config) -> Vec<String> {
+/// What deserves a second look, although it is no fault.
+pub fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     for (name, rule) in &config.policy {
         if rule.callers.iter().any(Pattern::is_everything) {
@@ -173,3 +174,6 @@ fn warnings(config: &Config) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,9 @@ use tokio_util::sync::DropGuard;
 
 pub use fault::Fault;
 
+use crate::config::redis::{BadRedisConfig, RedisConfig};
 use crate::store::redis::link::rounds::Request;
 use crate::store::redis::link::servers::Servers;
-use crate::store::redis::url::{BadRedisConfig, RedisConfig};
 
 /// The way to Redis. Calls may come from any number of runtimes: each gets a connection of its own to each
 /// primary, shared by all its calls. Dropping it ends its background tasks.

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redis::Value;
+use tenure::config::redis::RedisConfig;
 use tenure::store::redis::link::{Call, Durable, Link, Script};
-use tenure::store::redis::url::RedisConfig;
 
 use super::{answered, eventually};
 use crate::support::redis::{Cluster, Sentinels, Server};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tenure::config::redis::RedisConfig;
 use tenure::store::redis::link::Link;
-use tenure::store::redis::url::RedisConfig;
 
 use super::{answered, count, ended, eventually, is_unavailable, open};
 use crate::support::redis::{Options, Server, free_port};

@@ -1,8 +1,8 @@
 //! Behind sentinels.
 
 use redis::Value;
+use tenure::config::redis::RedisConfig;
 use tenure::store::redis::link::{Durable, Link};
-use tenure::store::redis::url::RedisConfig;
 
 use super::{all_kinds_of_calls_work, answered, count, ended, eventually, is_unavailable, open};
 use crate::support::redis::{Options, Sentinels};

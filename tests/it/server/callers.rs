@@ -3,6 +3,7 @@
 mod api_keys;
 mod certificates;
 mod issuer;
+mod log;
 mod matrix;
 mod owner_proof;
 mod raw;

@@ -19,6 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
+TARGET = os.environ.get("CARGO_TARGET_DIR", "target")
 STATE: dict[str, Any] = {
     "null": None,
     "true": True,
@@ -45,7 +46,10 @@ class Driver:
 
     def __init__(self, name: str, how: dict[str, Any], address: str) -> None:
         first, *rest = how["command"]
-        command = [str(REPOSITORY / first) if "/" in first else first, *rest, address]
+        if "/" in first:
+            built = first.startswith("target/")
+            first = str(REPOSITORY / (first.replace("target", TARGET, 1) if built else first))
+        command = [first, *rest, address]
         self.name = name
         self._process = subprocess.Popen(
             command,
@@ -148,7 +152,7 @@ def exchange(writer: Driver, reader: Driver) -> None:
 
 def main() -> int:
     """All pairs, each language with itself too."""
-    binary = os.environ.get("TENURE_BIN") or str(REPOSITORY / "target" / "debug" / "tenure")
+    binary = os.environ.get("TENURE_BIN") or str(REPOSITORY / TARGET / "debug" / "tenure")
     command = [binary, "serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "memory:"]
     failures = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:

@@ -21,7 +21,7 @@ _LISTENING = re.compile(r"tenure listening grpc=(\S+) http=(\S+) store=(\S+)")
 
 
 class StartFailed(RuntimeError):
-    """The binary is not there, or did not serve in time; the text ends with what it said."""
+    """The binary is not there, or ended before it served; the text ends with what it said."""
 
 
 def binary() -> Path:

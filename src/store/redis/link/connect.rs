@@ -14,8 +14,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
+use crate::config::redis::{Address, BadRedisConfig, Credentials, RedisConfig};
 use crate::store::redis::link::fault::Trouble;
-use crate::store::redis::url::{Address, BadRedisConfig, Credentials, RedisConfig};
 
 /// What all connections have in common: timeouts, and TLS with its files already read.
 pub(super) struct Dialer {

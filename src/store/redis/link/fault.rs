@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerError};
 
-use crate::store::redis::url::Address;
+use crate::config::redis::Address;
 
 /// Why a call has no answer. Nothing in it comes from a server, except the text in `Script`, which is for the
 /// log alone.
@@ -211,7 +211,6 @@ fn from_unknown(code: &str, details: &str) -> Trouble {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
 

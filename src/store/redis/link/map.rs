@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::redis::Address;
 use crate::store::redis::link::node::Node;
 use crate::store::redis::link::slots::{Range, SLOTS};
-use crate::store::redis::url::Address;
 
 /// What the scout brings back.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::runtime;
 use tokio::sync::{Notify, watch};
 
+use crate::config::redis::{Address, BadRedisConfig, Credentials, RedisConfig};
 use crate::store::redis::link::connect::{Dialer, Held};
 use crate::store::redis::link::ending::EndingLane;
 use crate::store::redis::link::fault::Trouble;
 use crate::store::redis::link::lane::{self, Lane};
 use crate::store::redis::link::watch::Findings;
-use crate::store::redis::url::{Address, BadRedisConfig, Credentials, RedisConfig};
 
 /// A server. All runtimes share its breaker; each has its own connections, because a connection's driver is
 /// a task of the runtime that made it.

@@ -8,12 +8,12 @@ use futures::future::join_all;
 use redis::{Cmd, Pipeline, Value};
 use tokio::time::Instant;
 
+use crate::config::redis::Address;
 use crate::store::redis::link::fault::{Fault, Remedy, Trouble, UNAVAILABLE};
 use crate::store::redis::link::node::Node;
 use crate::store::redis::link::pause::Pause;
 use crate::store::redis::link::servers::Servers;
 use crate::store::redis::link::{Call, Durable, Way};
-use crate::store::redis::url::Address;
 
 /// What is asked.
 #[derive(Clone, Copy)]

@@ -8,12 +8,12 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use redis::Value;
 
+use crate::config::redis::{Address, Topology};
 use crate::store::redis::link::fault::Trouble;
 use crate::store::redis::link::map::Found;
 use crate::store::redis::link::pause::Pause;
 use crate::store::redis::link::servers::Servers;
 use crate::store::redis::link::slots::{Range, read_slots};
-use crate::store::redis::url::{Address, Topology};
 
 /// Runs until dropped.
 pub(super) async fn run(servers: Arc<Servers>) {

@@ -13,13 +13,13 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::redis::{Address, BadRedisConfig, RedisConfig};
 use crate::store::redis::link::connect::Dialer;
 use crate::store::redis::link::fault::{Fault, Trouble};
 use crate::store::redis::link::map::{Found, Map};
 use crate::store::redis::link::node::{Node, Standing};
 use crate::store::redis::link::watch::{self as watching, Findings};
 use crate::store::redis::link::{LinkState, Way};
-use crate::store::redis::url::{Address, BadRedisConfig, RedisConfig};
 
 /// A server that is in no map any more is forgotten after this: one that slots are just moving to is not in
 /// it yet.

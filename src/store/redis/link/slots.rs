@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use crate::store::redis::url::Address;
+use crate::config::redis::Address;
 
 /// How many slots a cluster has.
 pub(super) const SLOTS: usize = 16384;
@@ -110,7 +110,6 @@ fn read_server(server: &Value, said_by: &Address) -> Option<Address> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
 

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use redis::{Cmd, Value};
 use tokio::time::Instant;
 
+use crate::config::redis::Topology;
 use crate::store::redis::link::connect::Held;
 use crate::store::redis::link::fault::Trouble;
 use crate::store::redis::link::lane;
 use crate::store::redis::link::node::{Node, Standing};
 use crate::store::redis::link::pause::Pause;
 use crate::store::redis::link::servers::Servers;
-use crate::store::redis::url::Topology;
 
 /// What was found at a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -243,10 +243,9 @@ fn now_ms() -> i64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-    use crate::store::redis::url::RedisConfig;
+    use crate::config::redis::RedisConfig;
 
     #[test]
     fn refuses_what_is_too_old_or_another_kind() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -13,9 +14,14 @@ from .._settings import Settings, bearer
 from ..errors import TenureError, from_rpc_error
 from ..v1.credential_service_pb2_grpc import CredentialServiceStub
 from ..v1.session_service_pb2_grpc import SessionServiceStub
-from ._runtime import Channel, open_channel, resolve, sleep
+from ._runtime import Cancelled, Channel, open_channel, resolve, sleep
 
 _REST = 1.0
+
+
+def client_closed() -> TenureError:
+    """Whoever calls through a closed client gets this."""
+    return TenureError("the client is closed", reason="CLIENT_CLOSED")
 
 
 class Endpoint:
@@ -37,9 +43,10 @@ class Connection:
         self.timeout = settings.timeout
         self._settings = settings
         self._endpoints: list[Endpoint] = []
+        self._opening = Lock()
         self._turn = 0
         self._budget = RetryBudget()
-        self._closed = False
+        self.closed = False
         self._authorization = bearer(settings.token) if isinstance(settings.token, str) else None
 
     async def call(self, method: str, request: Any, timeout: float | None, *, safe: bool = True) -> Any:
@@ -53,7 +60,14 @@ class Connection:
                 answer = await endpoint.methods[method](
                     request, timeout=max(deadline - monotonic(), 0.0), metadata=metadata
                 )
+            except Cancelled:
+                # Closing the client is not a cancelling of the task that waits here.
+                if self.closed:
+                    raise client_closed() from None
+                raise
             except grpc.RpcError as failure:
+                if self.closed:
+                    raise client_closed() from None
                 error = from_rpc_error(failure)
             else:
                 self._budget.succeeded()
@@ -75,7 +89,7 @@ class Connection:
 
     async def close(self) -> None:
         """Ends what is in progress."""
-        self._closed = True
+        self.closed = True
         endpoints, self._endpoints = self._endpoints, []
         for endpoint in endpoints:
             await endpoint.channel.close()
@@ -83,10 +97,7 @@ class Connection:
     def _next(self) -> Endpoint:
         endpoints = self._endpoints
         if not endpoints:
-            if self._closed:
-                raise TenureError("the client is closed", reason="CLIENT_CLOSED")
-            endpoints = [Endpoint(target, self._settings) for target in self._settings.targets]
-            self._endpoints = endpoints
+            endpoints = self._open()
         if len(endpoints) == 1:
             return endpoints[0]
         now = monotonic()
@@ -97,6 +108,14 @@ class Connection:
                 break
             chosen = endpoints[self._turn % len(endpoints)]
         return chosen
+
+    def _open(self) -> list[Endpoint]:
+        with self._opening:
+            if self.closed:
+                raise client_closed()
+            if not self._endpoints:
+                self._endpoints = [Endpoint(target, self._settings) for target in self._settings.targets]
+            return self._endpoints
 
     async def _metadata(self) -> Carrier:
         carrier: Carrier = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 from grpc import aio
@@ -13,10 +13,7 @@ from grpc import aio
 from .._settings import TokenSource
 
 Channel = aio.Channel
-Result = TypeVar("Result")
-Refresh = Callable[..., Awaitable[Result] | Result]
-Work = Coroutine[Any, Any, Result]
-
+Cancelled = asyncio.CancelledError
 sleep = asyncio.sleep
 
 
@@ -38,17 +35,6 @@ async def read_message(call: Any, timeout: float | None) -> Any:
     except asyncio.TimeoutError:
         raise TimeoutError from None
     return None if message is aio.EOF else message
-
-
-class Closing:
-    """Tells whoever waits for a stream that it was closed."""
-
-    def __init__(self) -> None:
-        self.called = False
-
-    def stopped(self, error: BaseException) -> bool:
-        """Whether the error is how the closing of the stream shows itself."""
-        return self.called and isinstance(error, (grpc.RpcError, asyncio.CancelledError))
 
 
 async def resolve(source: TokenSource) -> object:

@@ -16,7 +16,7 @@ from ..errors import CursorExpired, DeadlineExceeded, TenureError, Unavailable, 
 from ..types import Event, EventKind, StartedAnew, to_event
 from ..v1 import session_pb2, session_service_pb2
 from ._connection import Connection
-from ._runtime import Closing, read_message, sleep
+from ._runtime import Cancelled, read_message, sleep
 
 
 class Watch:
@@ -45,7 +45,7 @@ class Watch:
         self._started = False
         self._anew = False
         self._breaks = 0
-        self._closing = Closing()
+        self._closed = False
 
     @property
     def cursor(self) -> str:
@@ -71,7 +71,7 @@ class Watch:
 
     async def close(self) -> None:
         """Ends the watch; an iteration in progress ends too."""
-        self._closing.called = True
+        self._closed = True
         if self._stream is not None:
             self._stream.cancel()
 
@@ -79,15 +79,19 @@ class Watch:
         try:
             await self.start()
             while True:
-                if self._closing.called:
+                if self._over():
                     raise StopAsyncIteration
                 if self._ready:
                     return self._ready.popleft()
                 await self._read()
-        except BaseException as error:
-            if self._closing.stopped(error):
+        except (grpc.RpcError, TenureError, Cancelled):
+            # Closing shows itself as one of these, and so does a client that is closed.
+            if self._over():
                 raise StopAsyncIteration from None
             raise
+
+    def _over(self) -> bool:
+        return self._closed or self._connection.closed
 
     async def _read(self) -> None:
         """Reads one message. A broken stream is opened again."""
@@ -97,7 +101,7 @@ class Watch:
         try:
             message = await read_message(self._stream, None)
         except grpc.RpcError as failure:
-            if self._closing.called:
+            if self._over():
                 raise
             error: TenureError | None = from_rpc_error(failure)
         except BaseException:
@@ -120,7 +124,7 @@ class Watch:
     async def _open(self, deadline: float | None) -> None:
         """Opens the stream and waits for its first message, which says where it starts."""
         attempt = 0
-        while not self._closing.called:
+        while not self._over():
             attempt += 1
             try:
                 await self._try_to_open(deadline)
@@ -130,7 +134,7 @@ class Watch:
                 self._cursor, self._anew = "", True
                 wait = error.retry_after or 0.0
             except TenureError as error:
-                if self._closing.called or not is_transient(error):
+                if self._over() or not is_transient(error):
                     raise
                 wait = pause(attempt, error.retry_after)
                 if deadline is not None and monotonic() + wait >= deadline:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from time import monotonic
 from typing import Any
 
@@ -14,9 +15,14 @@ from .._settings import Settings, bearer
 from ..errors import TenureError, from_rpc_error
 from ..v1.credential_service_pb2_grpc import CredentialServiceStub
 from ..v1.session_service_pb2_grpc import SessionServiceStub
-from ._runtime import Channel, open_channel, resolve, sleep
+from ._runtime import Cancelled, Channel, open_channel, resolve, sleep
 
 _REST = 1.0
+
+
+def client_closed() -> TenureError:
+    """Whoever calls through a closed client gets this."""
+    return TenureError("the client is closed", reason="CLIENT_CLOSED")
 
 
 class Endpoint:
@@ -38,9 +44,10 @@ class Connection:
         self.timeout = settings.timeout
         self._settings = settings
         self._endpoints: list[Endpoint] = []
+        self._opening = Lock()
         self._turn = 0
         self._budget = RetryBudget()
-        self._closed = False
+        self.closed = False
         self._authorization = bearer(settings.token) if isinstance(settings.token, str) else None
 
     def call(self, method: str, request: Any, timeout: float | None, *, safe: bool = True) -> Any:
@@ -54,7 +61,14 @@ class Connection:
                 answer = endpoint.methods[method](
                     request, timeout=max(deadline - monotonic(), 0.0), metadata=metadata
                 )
+            except Cancelled:
+                # Closing the client is not a cancelling of the task that waits here.
+                if self.closed:
+                    raise client_closed() from None
+                raise
             except grpc.RpcError as failure:
+                if self.closed:
+                    raise client_closed() from None
                 error = from_rpc_error(failure)
             else:
                 self._budget.succeeded()
@@ -76,7 +90,7 @@ class Connection:
 
     def close(self) -> None:
         """Ends what is in progress."""
-        self._closed = True
+        self.closed = True
         endpoints, self._endpoints = self._endpoints, []
         for endpoint in endpoints:
             endpoint.channel.close()
@@ -84,10 +98,7 @@ class Connection:
     def _next(self) -> Endpoint:
         endpoints = self._endpoints
         if not endpoints:
-            if self._closed:
-                raise TenureError("the client is closed", reason="CLIENT_CLOSED")
-            endpoints = [Endpoint(target, self._settings) for target in self._settings.targets]
-            self._endpoints = endpoints
+            endpoints = self._open()
         if len(endpoints) == 1:
             return endpoints[0]
         now = monotonic()
@@ -98,6 +109,14 @@ class Connection:
                 break
             chosen = endpoints[self._turn % len(endpoints)]
         return chosen
+
+    def _open(self) -> list[Endpoint]:
+        with self._opening:
+            if self.closed:
+                raise client_closed()
+            if not self._endpoints:
+                self._endpoints = [Endpoint(target, self._settings) for target in self._settings.targets]
+            return self._endpoints
 
     def _metadata(self) -> Carrier:
         carrier: Carrier = []

@@ -18,6 +18,10 @@ Channel = grpc.Channel
 sleep = time.sleep
 
 
+class Cancelled(Exception):
+    """What cancels a task with asyncio. Nothing raises it here."""
+
+
 def open_channel(
     target: str,
     credentials: grpc.ChannelCredentials | None,
@@ -50,17 +54,6 @@ def read_message(call: Any, timeout: float | None) -> Any:
         raise
     finally:
         timer.cancel()
-
-
-class Closing:
-    """Tells whoever waits for a stream that it was closed."""
-
-    def __init__(self) -> None:
-        self.called = False
-
-    def stopped(self, error: BaseException) -> bool:
-        """Whether the error is how the closing of the stream shows itself."""
-        return self.called and isinstance(error, grpc.RpcError)
 
 
 def resolve(source: TokenSource) -> object:

@@ -17,7 +17,7 @@ from ..errors import CursorExpired, DeadlineExceeded, TenureError, Unavailable, 
 from ..types import Event, EventKind, StartedAnew, to_event
 from ..v1 import session_pb2, session_service_pb2
 from ._connection import Connection
-from ._runtime import Closing, read_message, sleep
+from ._runtime import Cancelled, read_message, sleep
 
 
 class Watch:
@@ -46,7 +46,7 @@ class Watch:
         self._started = False
         self._anew = False
         self._breaks = 0
-        self._closing = Closing()
+        self._closed = False
 
     @property
     def cursor(self) -> str:
@@ -72,7 +72,7 @@ class Watch:
 
     def close(self) -> None:
         """Ends the watch; an iteration in progress ends too."""
-        self._closing.called = True
+        self._closed = True
         if self._stream is not None:
             self._stream.cancel()
 
@@ -80,15 +80,19 @@ class Watch:
         try:
             self.start()
             while True:
-                if self._closing.called:
+                if self._over():
                     raise StopIteration
                 if self._ready:
                     return self._ready.popleft()
                 self._read()
-        except BaseException as error:
-            if self._closing.stopped(error):
+        except (grpc.RpcError, TenureError, Cancelled):
+            # Closing shows itself as one of these, and so does a client that is closed.
+            if self._over():
                 raise StopIteration from None
             raise
+
+    def _over(self) -> bool:
+        return self._closed or self._connection.closed
 
     def _read(self) -> None:
         """Reads one message. A broken stream is opened again."""
@@ -98,7 +102,7 @@ class Watch:
         try:
             message = read_message(self._stream, None)
         except grpc.RpcError as failure:
-            if self._closing.called:
+            if self._over():
                 raise
             error: TenureError | None = from_rpc_error(failure)
         except BaseException:
@@ -121,7 +125,7 @@ class Watch:
     def _open(self, deadline: float | None) -> None:
         """Opens the stream and waits for its first message, which says where it starts."""
         attempt = 0
-        while not self._closing.called:
+        while not self._over():
             attempt += 1
             try:
                 self._try_to_open(deadline)
@@ -131,7 +135,7 @@ class Watch:
                 self._cursor, self._anew = "", True
                 wait = error.retry_after or 0.0
             except TenureError as error:
-                if self._closing.called or not is_transient(error):
+                if self._over() or not is_transient(error):
                     raise
                 wait = pause(attempt, error.retry_after)
                 if deadline is not None and monotonic() + wait >= deadline:

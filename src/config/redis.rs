@@ -7,6 +7,49 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 pub use secrecy::SecretString;
 
+/// A secret that shows nowhere.
+#[derive(Clone, Debug)]
+pub struct Secret(pub SecretString);
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
+/// What `[store]` says of Redis beside the URL. What is `None` follows from the URL, or is built in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RedisSettings {
+    /// The ACL user, if the URL does not name one.
+    pub username: Option<String>,
+    /// Its password, if the URL does not hold it.
+    pub password: Option<Secret>,
+    /// A file that holds the password instead.
+    pub password_file: Option<PathBuf>,
+    /// The ACL user on the sentinels.
+    pub sentinel_username: Option<String>,
+    /// Its password.
+    pub sentinel_password: Option<Secret>,
+    /// A file that holds the sentinels' password instead.
+    pub sentinel_password_file: Option<PathBuf>,
+    /// Who may sign the servers' certificates, PEM.
+    pub tls_ca: Option<PathBuf>,
+    /// Our certificate chain, PEM.
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// What every key begins with.
+    pub key_prefix: Option<String>,
+    /// How many replicas each primary is set up with.
+    pub replicas: Option<u32>,
+    /// How many of them must have an ending before it is acknowledged.
+    pub replicas_to_wait: Option<u32>,
+    /// How long to wait for them.
+    pub wait_timeout: Option<Duration>,
+    /// How long a server may take to answer.
+    pub response_timeout: Option<Duration>,
+}
+
 /// Everything that the link needs to know. [`RedisConfig::parse`] makes one from a URL; the other settings are
 /// fields, with their defaults filled in. No secret shows in `Debug`.
 #[derive(Clone, Debug)]
@@ -213,6 +256,34 @@ impl RedisConfig {
         })
     }
 
+    /// What the URL and the settings say together.
+    pub fn of(url: &str, settings: &RedisSettings) -> Result<RedisConfig, BadRedisConfig> {
+        let mut config = RedisConfig::parse(url)?;
+        let given = settings.clone();
+        let secret = |secret: Option<Secret>| secret.map(|Secret(secret)| secret);
+        if given.username.is_some() {
+            config.username = given.username;
+        }
+        if given.password.is_some() && config.password.is_some() {
+            return Err(bad("password", "the URL holds one already"));
+        }
+        config.password = config.password.or(secret(given.password));
+        config.password_file = given.password_file;
+        config.sentinel_username = given.sentinel_username;
+        config.sentinel_password = secret(given.sentinel_password);
+        config.sentinel_password_file = given.sentinel_password_file;
+        config.tls_ca = given.tls_ca;
+        config.tls_cert = given.tls_cert;
+        config.tls_key = given.tls_key;
+        config.key_prefix = given.key_prefix.unwrap_or(config.key_prefix);
+        config.replicas = given.replicas.unwrap_or(config.replicas);
+        config.replicas_to_wait = given.replicas_to_wait;
+        config.wait_timeout = given.wait_timeout.unwrap_or(config.wait_timeout);
+        config.response_timeout = given.response_timeout.unwrap_or(config.response_timeout);
+        config.check()?;
+        Ok(config)
+    }
+
     /// Checks what the settings say together.
     pub fn check(&self) -> Result<(), BadRedisConfig> {
         if self.password.is_some() && self.password_file.is_some() {
@@ -258,7 +329,7 @@ impl RedisConfig {
     }
 
     /// The data servers' user and password, the file read afresh.
-    pub(super) fn credentials(&self) -> Result<Credentials, BadRedisConfig> {
+    pub(crate) fn credentials(&self) -> Result<Credentials, BadRedisConfig> {
         Ok(Credentials {
             username: self.username.clone(),
             password: match &self.password_file {
@@ -269,7 +340,7 @@ impl RedisConfig {
     }
 
     /// The sentinels' user and password, the file read afresh.
-    pub(super) fn sentinel_credentials(&self) -> Result<Credentials, BadRedisConfig> {
+    pub(crate) fn sentinel_credentials(&self) -> Result<Credentials, BadRedisConfig> {
         Ok(Credentials {
             username: self.sentinel_username.clone(),
             password: match &self.sentinel_password_file {
@@ -282,13 +353,13 @@ impl RedisConfig {
 
 /// A user and a password.
 #[derive(Clone, Debug)]
-pub(super) struct Credentials {
-    pub(super) username: Option<String>,
-    pub(super) password: Option<SecretString>,
+pub(crate) struct Credentials {
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<SecretString>,
 }
 
 impl Credentials {
-    pub(super) fn same_as(&self, other: &Credentials) -> bool {
+    pub(crate) fn same_as(&self, other: &Credentials) -> bool {
         let plain = |credentials: &Credentials| {
             let password = credentials.password.as_ref();
             password.map(|password| password.expose_secret().to_owned())
@@ -398,7 +469,7 @@ impl Address {
 
     /// Reads what a server says about another: `host:port`, where an IPv6 address has no brackets and an empty
     /// host means the server that says it.
-    pub(super) fn from_redirect(text: &str, said_by: &Address) -> Option<Address> {
+    pub(crate) fn from_redirect(text: &str, said_by: &Address) -> Option<Address> {
         let (host, port) = text.rsplit_once(':')?;
         let host = if host.is_empty() || host == "?" {
             &said_by.host
@@ -423,5 +494,4 @@ impl fmt::Display for Address {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests;
