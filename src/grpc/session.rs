@@ -6,12 +6,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, request};
+use super::convert::{access, answer, request};
 use super::v1;
 use super::v1::session_service_server::SessionService;
 use super::watch::{self, EventStream, Filter};
-use crate::call::Right;
-use crate::callers::{Access, Login, Tenants};
+use crate::callers::Login;
 use crate::session::fields;
 use crate::session::names::SessionId;
 use crate::session::owner_record::{PageStart, Read, Shown};
@@ -46,16 +45,12 @@ impl Service {
         namespace: &str,
         owner: Option<v1::Owner>,
     ) -> Result<(Place, Option<Arc<Login>>), Error> {
-        let tenant = owner.as_ref().map_or("", |owner| &owner.tenant);
-        let access = Access {
-            right: Right::Call(call.operation),
-            tenants: Tenants::One(tenant),
-        };
+        let access = access::of_owner(call.operation, owner.as_ref());
         let namespace = self.sessions.enter(call, namespace, access)?;
         let login = self.sessions.prove(call, &namespace).await?;
         let owner = match &login {
             None => request::owner(owner)?,
-            Some(login) => request::proved_owner(owner, login)?,
+            Some(login) => access::proved_owner(owner, login)?,
         };
         Ok((self.sessions.place(namespace, owner)?, login))
     }
@@ -90,7 +85,7 @@ impl SessionService for Service {
         let (place, login) = self
             .enter(&call, &request.namespace, request.owner.take())
             .await?;
-        request::check_login(request.authenticated_at, login.as_deref())?;
+        access::check_login(request.authenticated_at, login.as_deref())?;
         let mut create = request::create(&self.sessions, &place, request)?;
         if let Some(login) = login {
             // After the request's fingerprint was taken: a retry may show a younger token.
@@ -170,7 +165,7 @@ impl SessionService for Service {
         let (place, login) = self
             .enter(&call, &request.namespace, request.owner.take())
             .await?;
-        request::check_login(request.authenticated_at, login.as_deref())?;
+        access::check_login(request.authenticated_at, login.as_deref())?;
         let id = fields::known_id("session_id", &request.session_id).map_err(Error::from)?;
         let rotate = request::rotate(&self.sessions, &place, &id, &request)?;
         let rotated = self.sessions.rotate(&call, &place, &id, rotate).await?;
@@ -199,7 +194,7 @@ impl SessionService for Service {
         request: Request<v1::InvalidateSessionsRequest>,
     ) -> Result<Response<v1::InvalidateSessionsResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let access = request::reach(request.selector.as_ref());
+        let access = access::of_invalidation(request.selector.as_ref());
         let namespace = self.sessions.enter(&call, &request.namespace, access)?;
         let revocation = request::revocation(request)?;
         let revoked = self.sessions.revoke(&call, &namespace, revocation).await?;
@@ -239,13 +234,7 @@ impl SessionService for Service {
         request: Request<v1::WatchSessionsRequest>,
     ) -> Result<Response<EventStream>, Status> {
         let (call, request) = taken_apart(request)?;
-        let access = Access {
-            right: Right::Call(call.operation),
-            tenants: match &request.owner {
-                Some(owner) => Tenants::One(&owner.tenant),
-                None => Tenants::All,
-            },
-        };
+        let access = access::of_watch(request.owner.as_ref());
         let namespace = self.sessions.enter(&call, &request.namespace, access)?;
         let filter = Filter::new(request.owner, &request.kinds).map_err(Error::from)?;
         let after = (!request.cursor.is_empty()).then_some(Cursor(request.cursor));

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use super::{span_of, time_of};
-use crate::call::{Operation, Right};
-use crate::callers::{Access, Login, Tenants};
 use crate::grpc::v1;
 use crate::session::fields;
 use crate::session::limits::Limits;
@@ -30,51 +28,6 @@ const PAGE_SIZE_MAX: i32 = 1000;
 pub(crate) fn owner(owner: Option<v1::Owner>) -> Result<Owner, Refusal> {
     let owner = owner.ok_or_else(|| Refusal::invalid("owner", "must be given"))?;
     fields::owner(&owner.tenant, &owner.user, &owner.issuer)
-}
-
-/// The owner that a login proves. The request may leave user and issuer empty, but name no others; the
-/// tenant is the caller's word.
-pub(crate) fn proved_owner(owner: Option<v1::Owner>, login: &Login) -> Result<Owner, Error> {
-    let owner = owner.unwrap_or_default();
-    if !login.is_of(&owner.user, &owner.issuer) {
-        return Err(not_proved(
-            "the token is another user's, or another issuer's",
-        ));
-    }
-    Ok(fields::owner(&owner.tenant, &login.user, &login.issuer)?)
-}
-
-/// Where a login is proved, nobody may name another time of it.
-pub(crate) fn check_login(
-    asked: Option<prost_types::Timestamp>,
-    login: Option<&Login>,
-) -> Result<(), Error> {
-    match (asked, login) {
-        (Some(asked), Some(login)) if !login.is_at(asked.seconds) => {
-            Err(not_proved("authenticated_at is not the token's"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn not_proved(fault: &str) -> Error {
-    tracing::warn!(target: "tenure::callers", fault, "the owner is not proved");
-    Error::OwnerNotProved
-}
-
-/// What an InvalidateSessions asks for. Where its selector is not one tenant's, it reaches into all.
-pub(crate) fn reach(selector: Option<&v1::Selector>) -> Access<'_> {
-    use v1::selector::Selector as Wire;
-    let narrow = Right::Call(Operation::InvalidateSessions);
-    let (right, tenants) = match selector.and_then(|selector| selector.selector.as_ref()) {
-        Some(Wire::Owner(owner)) => (narrow, Tenants::One(&owner.tenant)),
-        Some(Wire::SessionId(_) | Wire::ProviderSession(_)) | None => (narrow, Tenants::All),
-        Some(Wire::Tenant(tenant)) => (Right::InvalidateWide, Tenants::One(tenant)),
-        Some(Wire::Subject(_) | Wire::Issuer(_) | Wire::All(_)) => {
-            (Right::InvalidateWide, Tenants::All)
-        }
-    };
-    Access { right, tenants }
 }
 
 /// A CreateSession.

@@ -34,7 +34,7 @@ fn the_policy_is_told_in_words() {
     assert!(!text.contains("look again"), "{text}");
     let open = explain(&Config::default());
     assert!(open.contains("not authenticated"), "{open}");
-    let wide = key()
+    let wide = KEY.to_owned()
         + "[grpc]\nlisten = \"0.0.0.0:1\"\n[policy.all]\ncallers = [\"**\"]\nallow = [\"credentials\", \"InvalidateWide\"]\nnamespaces = [\"*\"]";
     let text = explain(&load(&wide));
     assert_eq!(text.matches("look again: ").count(), 4, "{text}");

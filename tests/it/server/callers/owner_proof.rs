@@ -88,6 +88,7 @@ impl Proved {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "messages hold it like this")]
 fn owner(user: &str, issuer: &str) -> Option<v1::Owner> {
     Some(v1::Owner {
         tenant: "acme".to_owned(),

@@ -84,6 +84,7 @@ fn hmac_token(secret: &[u8], header: &str) -> String {
 }
 
 /// Every token that must not be taken, by what is wrong with it.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn unsound(key: &SigningKey, other: &SigningKey) -> Vec<(&'static str, String)> {
     let sound = key.token_with("a", &json!({}));
     let (message, signature) = sound.rsplit_once('.').expect("three parts");
