@@ -59,7 +59,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
         .context("cannot start a runtime")?;
     let served = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let store = store::open(&config.store)?;
+        let store = store::open(&config.store).await?;
         let running = bind(config, store)?.start().await?;
         running.announce(&mut io::stdout().lock())?;
 
@@ -184,7 +184,7 @@ impl Bound {
             abort: abort.clone(),
         });
         let abort = abort.drop_guard();
-        upkeep::ping(&*self.store, &common.readiness).await;
+        upkeep::ping(&sessions, &common.readiness).await;
 
         let grpc = TcpListener::from_std(self.grpc)?;
         let http = TcpListener::from_std(self.http)?;
@@ -204,7 +204,7 @@ impl Bound {
             http::routes(common.readiness.subscribe()),
         ));
         tasks.spawn(upkeep::keep_pinging(
-            Arc::clone(&self.store),
+            Arc::clone(&sessions),
             common.readiness.clone(),
         ));
         tasks.spawn(upkeep::keep_sweeping(

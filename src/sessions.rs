@@ -3,7 +3,8 @@
 //! Each lets the caller in ([`Sessions::enter`]), has the store do its one step, and tells the rest of the
 //! house what happened.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
@@ -26,6 +27,9 @@ pub mod namespaces;
 
 pub use crate::call::{Call, Caller, Operation};
 pub use namespaces::Namespaces;
+
+/// The store is asked each second.
+const UNTIL_NEXT_PING: Duration = Duration::from_secs(1);
 
 /// Why an operation was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +75,8 @@ pub struct Sessions {
     policy: Policy,
     owner_proof: Arc<OwnerProof>,
     events: Arc<Events>,
-    fingerprint_key: hmac::Key,
+    /// Known once the store has answered.
+    fingerprint_key: OnceLock<hmac::Key>,
     /// Looking for violations costs the store; only so many at once, and none is owed.
     violation_checks: Arc<Semaphore>,
 }
@@ -85,7 +90,7 @@ impl Sessions {
             policy: Policy::default(),
             owner_proof: Arc::new(OwnerProof::none()),
             events: Arc::new(Events::new()),
-            fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &mint::random::<32>()),
+            fingerprint_key: OnceLock::new(),
             violation_checks: Arc::new(Semaphore::new(4)),
         }
     }
@@ -95,9 +100,26 @@ impl Sessions {
         &self.store
     }
 
+    /// Asks whether the store can do its work, and learns what has to be learnt from it once.
+    pub async fn ping(&self) -> Answer<()> {
+        self.store.ping().await?;
+        if self.fingerprint_key.get().is_none() {
+            let secret = self.store.shared_secret().await?;
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+            let _ = self.fingerprint_key.set(key);
+        }
+        Ok(())
+    }
+
     /// Starts the hash by which a repeated request is recognised.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::keyed(&self.fingerprint_key)
+    pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        match self.fingerprint_key.get() {
+            Some(key) => Ok(Fingerprint::keyed(key)),
+            None => Err(StoreError::Unavailable {
+                retry_after: UNTIL_NEXT_PING,
+            }
+            .into()),
+        }
     }
 
     /// With rules for authenticated callers, and a way to prove owners.

@@ -262,7 +262,7 @@ fn a_configuration_is_checked_and_shown() {
     let file = directory.path().join("tenure.toml");
     fs::write(
         &file,
-        "[grpc]\nlisen = 1\n[store]\nurl = \"redis://u:canary@h\"\n",
+        "[grpc]\nlisen = 1\n[store]\nurl = \"redis://u:canary@h?x\"\n",
     )
     .expect("written");
     for command in [&["config", "check"][..], &["config", "show"], &["serve"]] {

@@ -32,7 +32,7 @@ struct House {
 
 impl House {
     async fn start(config: Config) -> House {
-        let store = store::open(&config.store).expect("a memory store");
+        let store = store::open(&config.store).await.expect("a memory store");
         let bound = server::bind(config, Arc::clone(&store)).expect("bound");
         let grpc = bound.grpc_address();
         let running = bound.start().await.expect("started");
