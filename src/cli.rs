@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod apikey;
 mod audit;
 mod config;
 mod exit;
 mod output;
+mod policy;
 #[cfg(test)]
 mod reference;
 mod serve;
@@ -37,6 +39,10 @@ enum Command {
     Session(Box<session::Session>),
     /// Check or show the configuration
     Config(config::Config),
+    /// Ask what the configuration's policy allows
+    Policy(policy::Policy),
+    /// Make API keys for callers
+    Apikey(apikey::ApiKey),
     /// Verify or show the audit, and make its keys
     Audit(audit::Audit),
     /// Print a completion script for a shell
@@ -77,6 +83,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Serve(serve) => serve.run(),
         Command::Session(session) => session.run(),
         Command::Config(config) => config.run(),
+        Command::Policy(policy) => policy.run(),
+        Command::Apikey(apikey) => apikey.run(),
         Command::Audit(audit) => audit.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

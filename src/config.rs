@@ -11,7 +11,9 @@ use crate::audit;
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 
+mod callers;
 mod check;
+mod family;
 mod fault;
 mod kind;
 mod layers;
@@ -26,6 +28,9 @@ mod suggest;
 mod tests;
 mod value;
 
+pub use callers::{
+    ApiKey, Callers, CertificateNames, Grant, KeyHash, Rule, TokenAlgorithm, TokenIssuer,
+};
 pub use fault::{Fault, Faults, Origin};
 pub use layers::{File, Flag, Sources};
 pub use load::Loaded;
@@ -45,6 +50,10 @@ pub struct Config {
     pub log: Log,
     /// `[audit]`
     pub audit: audit::Settings,
+    /// `[callers]`
+    pub callers: Callers,
+    /// `[policy.NAME]`
+    pub policy: Vec<(String, Rule)>,
     /// `[defaults]`: what a namespace allows that does not say otherwise.
     pub defaults: Limits,
     /// `[namespaces.NAME]`
@@ -113,6 +122,8 @@ pub struct Tls {
     pub key: PathBuf,
     /// Who signs clients' certificates, PEM. If set, a client must show one.
     pub client_ca: Option<PathBuf>,
+    /// Whether a client may connect without one all the same.
+    pub client_optional: bool,
 }
 
 /// The HTTP port.

@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::audit::{Audit, Entry, HashKey, Level, Origin, Outcome, Trail, Unrecorded};
+use crate::call::Call;
 use crate::session::marks::Subject;
 use crate::session::names::{NamespaceName, Owner, SessionId};
 use crate::session::refusal::InvalidationReason;
-use crate::sessions::Call;
 use crate::store::{Namespace, Revocation, Revoked, Selector};
 
 /// What a call did, as the inside is told. Never more than that: no state, no id in clear.
@@ -108,6 +108,15 @@ impl Events {
                 name.as_str().clone_into(&mut entry.namespace);
             }
         });
+    }
+
+    /// The caller may not do this here, for owners of this tenant. The answer tells the rest.
+    pub fn denied(&self, call: &Call, tenant: &str) {
+        let Some(trail) = &call.trail else { return };
+        // Its message has not been checked: only what could be a tenant is written down.
+        if let Ok(owner) = Owner::new(tenant, "", "") {
+            trail.note(|entry| note_owner(entry, &owner));
+        }
     }
 
     /// Before anything is done: whether it can be recorded, if it has to be.

@@ -4,6 +4,8 @@
 //! [`sessions`] (the use cases), [`audit`] (the trail of what was done), then what carries calls to them: [`grpc`], and [`server`] around it.
 
 pub mod audit;
+pub mod call;
+pub mod callers;
 pub mod cli;
 pub mod config;
 pub mod events;

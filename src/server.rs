@@ -28,6 +28,7 @@ use self::readiness::Readiness;
 use self::tls::Certificates;
 use self::worker::{Common, Ended, Workers};
 use crate::audit::Audit;
+use crate::callers::{self, Authenticator, OwnerProof, Policy};
 use crate::config::Config;
 use crate::events::Events;
 use crate::sessions::{Namespaces, Sessions};
@@ -54,6 +55,9 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
+    for warning in callers::warnings(&config) {
+        tracing::warn!(target: "tenure::callers", "{warning}");
+    }
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -111,6 +115,8 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         None => None,
     };
     let audit = Audit::open(&config.audit).context("there can be no audit")?;
+    let authenticator = Arc::new(Authenticator::new(&config.callers)?);
+    let owner_proof = Arc::new(OwnerProof::new(&config.callers)?);
     let grpc = listen(config.grpc.listen)?;
     let http = listen(config.http.listen)?;
     Ok(Bound {
@@ -120,6 +126,8 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         http,
         certificates,
         audit,
+        authenticator,
+        owner_proof,
         config,
         store,
     })
@@ -133,6 +141,8 @@ pub struct Bound {
     http_address: SocketAddr,
     certificates: Option<Arc<Certificates>>,
     audit: Option<Arc<Audit>>,
+    authenticator: Arc<Authenticator>,
+    owner_proof: Arc<OwnerProof>,
     config: Config,
     store: Arc<dyn Store>,
 }
@@ -162,6 +172,7 @@ impl Bound {
             defaults,
             namespaces,
             strict_namespaces,
+            policy,
             ..
         } = self.config;
         let threads = match grpc.threads {
@@ -173,8 +184,10 @@ impl Bound {
             None => Events::new(),
         };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
-        let sessions =
-            Arc::new(Sessions::new(Arc::clone(&self.store), namespaces).told_to(Arc::new(events)));
+        let sessions = Sessions::new(Arc::clone(&self.store), namespaces)
+            .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
+            .told_to(Arc::new(events));
+        let sessions = Arc::new(sessions);
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
             config: grpc,
@@ -189,7 +202,7 @@ impl Bound {
         let grpc = TcpListener::from_std(self.grpc)?;
         let http = TcpListener::from_std(self.http)?;
         // One for all workers: what it admits at once is a limit of the service.
-        let routes = worker::routes(&sessions, &common);
+        let routes = worker::routes(&sessions, &self.authenticator, &common);
         let (workers, ended) = Workers::start(threads, &common, &routes)?;
         let workers = Arc::new(workers);
         let mut tasks = JoinSet::new();
@@ -211,6 +224,9 @@ impl Bound {
             Arc::clone(&self.store),
             store_config.sweep_interval,
         ));
+        for follower in callers::followers(&self.authenticator, &self.owner_proof) {
+            tasks.spawn(follower);
+        }
         if let Some(certificates) = self.certificates {
             tasks.spawn(certificates.follow());
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 
+use super::family::Family;
 use super::fault::Fault;
 use super::layers::Slot;
 use super::load::Origins;
@@ -15,6 +16,7 @@ use super::{Config, Store, Tls};
 use crate::session::limits::Limits;
 
 mod audit;
+mod callers;
 mod profile;
 
 /// Adds every fault, and puts together what belongs together.
@@ -22,6 +24,8 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
     let mut checking = Checking { origins, faults };
     checking.tls(draft);
     checking.listen(&draft.config);
+    checking.client_optional(draft);
+    checking.callers(&draft.config);
     checking.store(&draft.config.store);
     checking.log(&draft.config.log.filter);
     checking.profiles(&mut draft.config);
@@ -34,7 +38,7 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
         false,
     );
     for (name, limits) in &draft.config.namespaces {
-        let slot = |key| Slot::Namespace(name.as_str().to_owned(), key);
+        let slot = |key| Slot::Named(Family::Namespaces, name.as_str().to_owned(), key);
         checking.limits(limits, draft.config.grpc.max_message_bytes, slot, true);
     }
 }
@@ -71,6 +75,7 @@ impl Checking<'_> {
                     cert,
                     key,
                     client_ca: draft.tls_client_ca.clone(),
+                    client_optional: draft.tls_client_optional,
                 });
             }
             (None, None) => {
@@ -118,14 +123,16 @@ impl Checking<'_> {
     fn listen(&mut self, config: &Config) {
         let grpc = config.grpc.listen;
         // A client certificate says who calls, not what they may do: it takes a policy to let others in.
-        if !grpc.ip().is_loopback() && !config.grpc.insecure {
+        let open = !config.callers.authenticate();
+        if open && !grpc.ip().is_loopback() && !config.grpc.insecure {
             self.service(
                 "grpc.listen",
                 format!(
                     "{grpc} is reachable from other machines, and without caller authentication everybody \
                      there could read and end every session"
                 ),
-                "listen on loopback (127.0.0.1), or accept the risk with --insecure (grpc.insecure = true)",
+                "configure callers and a policy (docs/SECURITY.md), or listen on loopback (127.0.0.1), or accept the \
+                 risk with --insecure (grpc.insecure = true)",
             );
         }
         if grpc == config.http.listen && grpc.port() != 0 {

@@ -56,6 +56,9 @@ pub struct Limits {
     pub audit: audit::Level,
     /// Rules of somebody else that the settings of the namespace must not be laxer than.
     pub profile: Option<Profile>,
+    /// Whose tokens prove the owner, by the issuers' names in the configuration. Empty: the caller's word
+    /// is taken.
+    pub owner_proof: Vec<String>,
 }
 
 impl Limits {
@@ -100,6 +103,7 @@ impl Default for Limits {
             watch_updates: false,
             audit: audit::Level::On,
             profile: None,
+            owner_proof: Vec::new(),
         }
     }
 }

@@ -178,7 +178,7 @@ fn counts_tenants(limits: &Limits) -> bool {
 }
 
 /// Refuses an ending that would not survive a failover yet.
-fn insist(durable: &Durable) -> Answer<()> {
+fn insist(durable: Durable) -> Answer<()> {
     match durable {
         Durable::Yes => Ok(()),
         Durable::NotYet => Err(StoreError::NotDurable),

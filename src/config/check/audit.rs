@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Checking;
 use crate::audit::{EncryptionKeys, Fault, HashKey, Level, SigningKey, Sink};
 use crate::config::Config;
+use crate::config::family::Family;
 use crate::config::layers::Slot;
 
 impl Checking<'_> {
@@ -43,13 +44,13 @@ impl Checking<'_> {
     fn recorded_nowhere(&mut self, config: &Config) {
         let default = (Slot::Default("audit"), config.defaults.audit);
         let listed = config.namespaces.iter().map(|(name, limits)| {
-            let slot = Slot::Namespace(name.as_str().to_owned(), "audit");
+            let slot = Slot::Named(Family::Namespaces, name.as_str().to_owned(), "audit");
             (slot, limits.audit)
         });
         for (slot, level) in std::iter::once(default).chain(listed) {
             let asked_for = self.origins.is_set(&slot) || level == Level::Required;
             let inherited = !self.origins.is_set(&slot)
-                && matches!(slot, Slot::Namespace(..))
+                && matches!(slot, Slot::Named(..))
                 && level == config.defaults.audit;
             if level != Level::Off && asked_for && !inherited {
                 self.fault(

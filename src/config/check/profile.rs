@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Checking;
 use crate::audit::Level;
 use crate::config::Config;
+use crate::config::family::Family;
 use crate::config::fault::Fault;
 use crate::config::layers::Slot;
 use crate::config::value::show_duration;
@@ -40,7 +41,7 @@ impl Checking<'_> {
     pub(super) fn profiles(&mut self, config: &mut Config) {
         self.profile(&mut config.defaults, Slot::Default, |_| false);
         for (name, limits) in &mut config.namespaces {
-            let slot = |key| Slot::Namespace(name.as_str().to_owned(), key);
+            let slot = |key| Slot::Named(Family::Namespaces, name.as_str().to_owned(), key);
             // What is inherited was set there.
             let origins = self.origins;
             let inherited = |key| origins.is_set(&Slot::Default(key));

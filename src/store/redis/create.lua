@@ -19,7 +19,7 @@ if outcome then
   if may_end then fence() end
   return replay(outcome)
 end
-if is_revoked(authenticated) then return { AUTHENTICATION_REVOKED } end
+if is_revoked(authenticated, ARGV[34]) then return { AUTHENTICATION_REVOKED } end
 
 local replaced
 local existing = session.conversation ~= '' and redis.call('HGET', OWNER, 'c:' .. session.conversation)
@@ -90,7 +90,7 @@ session.expires = created + tonumber(ARGV[21])
 session.authenticated = authenticated == '' and created or tonumber(authenticated)
 
 redis.call('DEL', KEYS[8])
-in_chunks('HSET', KEYS[8], 34, #ARGV)
+in_chunks('HSET', KEYS[8], 35, #ARGV)
 redis.call('PEXPIRE', KEYS[8], millis(session.expires - now + 2 * tombstone_ttl + 60000))
 event(CREATED_EVENT, now, id, session)
 insert_live(id, session, created, ARGV[33])

@@ -66,7 +66,7 @@ impl Shared {
                     if is_ending(&answer) {
                         self.keep_endings(place, &spot, &answer, 2);
                         self.wipe(place, &spot, &answer, 2).await;
-                        insist(&durable)?;
+                        insist(durable)?;
                     }
                     answer
                 }
@@ -135,6 +135,7 @@ impl Shared {
             .arg(number(create.state.len_bytes()))
             .arg(number(entries.len()))
             .arg(pack::mcp(create.mcp.as_ref()))
+            .arg(millis(limits.max_lifetime_max))
             // Content that is empty must still be there.
             .arg(".")
             .arg("");

@@ -18,7 +18,7 @@ impl Shared {
         let (answer, durable) = self.call_ending(&call).await?;
         self.keep_endings(place, &spot, &answer, 2);
         // One that was ended before may not have been durable then.
-        insist(&durable)?;
+        insist(durable)?;
         Ok(reply::read_done(answer)?.int()? == 1)
     }
 }

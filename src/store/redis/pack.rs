@@ -70,11 +70,6 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.framed()?).ok()
     }
 
-    fn some_text(&mut self) -> Option<Option<Arc<str>>> {
-        self.text()
-            .map(|text| (!text.is_empty()).then(|| text.into()))
-    }
-
     fn long_text(&mut self) -> Option<String> {
         let len = u32::from_le_bytes(self.array()?);
         let bytes = self.take(usize::try_from(len).ok()?)?;
@@ -89,6 +84,10 @@ impl<'a> Reader<'a> {
     fn id(&mut self) -> Option<SessionId> {
         read_id(self.framed()?)
     }
+}
+
+fn unless_empty(text: &str) -> Option<Arc<str>> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 fn put_framed(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -156,13 +155,10 @@ pub(super) fn labels(labels: Option<&Arc<[Box<str>]>>) -> Vec<u8> {
     out
 }
 
-fn read_labels(reader: &mut Reader<'_>) -> Option<Option<Arc<[Box<str>]>>> {
-    if reader.0.is_empty() {
-        return Some(None);
-    }
+fn read_labels(reader: &mut Reader<'_>) -> Option<Arc<[Box<str>]>> {
     let count = reader.byte()?;
     let labels: Option<Vec<Box<str>>> = (0..count).map(|_| reader.text().map(Box::from)).collect();
-    Some(Some(labels?.into()))
+    Some(labels?.into())
 }
 
 /// None is empty.
@@ -220,9 +216,12 @@ pub(super) fn read_meta(packed: &[u8], used: Time, mcp: Option<&[u8]>) -> Option
         idle_ttl,
         expires_at,
         authenticated_at,
-        conversation: reader.some_text()?,
-        provider_session_id: reader.some_text()?,
-        labels: read_labels(&mut reader)?,
+        conversation: unless_empty(reader.text()?),
+        provider_session_id: unless_empty(reader.text()?),
+        labels: match reader.0 {
+            [] => None,
+            _ => Some(read_labels(&mut reader)?),
+        },
         mcp,
     })
 }
@@ -332,14 +331,14 @@ pub(super) fn read_event(bytes: &[u8]) -> Option<Event> {
     let record_id = reader.record_id()?;
     let owner = reader.owner()?;
     let id = reader.id()?;
-    let conversation = reader.some_text()?;
-    let provider_session_id = reader.some_text()?;
+    let conversation = unless_empty(reader.text()?);
+    let provider_session_id = unless_empty(reader.text()?);
     let change = match kind {
         1 => Change::Created,
         2 => Change::Updated,
         3 => Change::Rotated {
             previous: reader.id()?,
-            previous_provider_session_id: reader.some_text()?,
+            previous_provider_session_id: unless_empty(reader.text()?),
         },
         4 => Change::Ended(read_end_reason(reader.byte()?)?),
         _ => return None,
@@ -357,7 +356,6 @@ pub(super) fn read_event(bytes: &[u8]) -> Option<Event> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
 

@@ -131,11 +131,15 @@ local function is_taken(id)
   return next_one ~= nil and not ending(next_one.m, next_one.u, marks, now)
 end
 
--- Whether a login is older than a mark. OwnerRecord::check_login.
-local function is_revoked(authenticated)
+-- Whether a login is older than a mark whose time is not over. OwnerRecord::check_login.
+local function is_revoked(authenticated, longest_lifetime)
   if authenticated == '' then return false end
   for i = 1, 5 do
-    if marks[i] and tonumber(authenticated) <= struct.unpack('<d', marks[i], 9) then return true end
+    if marks[i] then
+      local _, logins, _, _, renewed_at = struct.unpack('<ddBdd', marks[i])
+      local is_spent = renewed_at + tonumber(longest_lifetime) + 1 <= now
+      if not is_spent and tonumber(authenticated) <= logins then return true end
+    end
   end
   return false
 end

@@ -1,7 +1,7 @@
 //! Giving a session a new id.
 
 use super::reply::{self, Reply};
-use super::{Shared, flag, insist, optional, pack, scripts};
+use super::{Shared, flag, insist, millis, optional, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Rotate, Rotated};
 use crate::session::record::Session;
@@ -37,12 +37,13 @@ impl Shared {
             .request_args(request, limits)
             .arg(optional(rotate.authenticated_at.map(Time::as_millis)))
             .arg(login)
-            .arg(flag(misplaced));
+            .arg(flag(misplaced))
+            .arg(millis(limits.max_lifetime_max));
         let (answer, durable) = self.call_ending(&call).await?;
         match reply::read(answer.clone())? {
             Reply::Done(mut fields) => {
                 self.keep_endings(place, &spot, &answer, 6);
-                insist(&durable)?;
+                insist(durable)?;
                 let session = fields.session_with_state()?;
                 let fleet = self.fleets.of(&place.namespace);
                 fleet.due_at(spot.cell, session.meta.idle_expires_at());
@@ -52,7 +53,7 @@ impl Shared {
                 })
             }
             Reply::Replayed(mut fields) => {
-                insist(&durable)?;
+                insist(durable)?;
                 let (id, mut meta) = fields.session()?;
                 let _ = fields.int()?;
                 meta.revision = fields.revision()?;
