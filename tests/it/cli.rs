@@ -1,5 +1,7 @@
 //! The command line, as a shell sees it: exit codes, what goes to stdout, and what does not.
 
+mod callers;
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::{env, fs};

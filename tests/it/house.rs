@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may use those below it, not those beside or above.
 const STOREYS: &[&[&str]] = &[
-    &["session"],
+    &["session", "call"],
     &["config"],
     &["telemetry"],
     &["store", "vault", "events", "callers"],
@@ -23,6 +23,10 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
         &["grpc", "server", "cli"],
     ),
     (&["redis", "deadpool", "fred"], &["store/redis"]),
+    (
+        &["jsonwebtoken", "x509_parser", "hyper_rustls"],
+        &["callers"],
+    ),
     (&["redb", "rusqlite", "sled", "fjall"], &["store/file"]),
 ];
 
