@@ -11,35 +11,35 @@ use tenure_client::{
 use super::values;
 
 /// The arguments of one call.
-pub struct Arguments<'a>(pub &'a Value);
+pub(crate) struct Arguments<'a>(pub(crate) &'a Value);
 
 impl<'a> Arguments<'a> {
-    pub fn get(&self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
         self.0.get(name)
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.opt_text(name).unwrap_or_default()
     }
 
-    pub fn opt_text(&self, name: &str) -> Option<String> {
+    pub(crate) fn opt_text(&self, name: &str) -> Option<String> {
         self.get(name).map(text)
     }
 
-    pub fn texts(&self, name: &str) -> Option<Vec<String>> {
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
         self.get(name).map(texts)
     }
 
-    pub fn flag(&self, name: &str) -> bool {
+    pub(crate) fn flag(&self, name: &str) -> bool {
         self.get(name) == Some(&Value::Bool(true))
     }
 
-    pub fn duration(&self, name: &str) -> Option<Duration> {
+    pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
         self.get(name)
             .map(|value| Duration::from_secs_f64(value.as_f64().expect("seconds")))
     }
 
-    pub fn number<N: TryFrom<i64>>(&self, name: &str) -> Option<N> {
+    pub(crate) fn number<N: TryFrom<i64>>(&self, name: &str) -> Option<N> {
         let number = self.get(name)?.as_i64().expect("an integer");
         Some(N::try_from(number).ok().expect("not too large"))
     }
@@ -55,7 +55,7 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().expect("a list").iter().map(text).collect()
 }
 
-pub fn owner(value: &Value) -> Owner {
+pub(crate) fn owner(value: &Value) -> Owner {
     let arguments = Arguments(value);
     Owner {
         tenant: arguments.text("tenant"),
@@ -64,7 +64,7 @@ pub fn owner(value: &Value) -> Owner {
     }
 }
 
-pub fn mcp(value: &Value) -> McpContext {
+pub(crate) fn mcp(value: &Value) -> McpContext {
     let arguments = Arguments(value);
     McpContext {
         initialize_params_json: arguments.text("initialize_params_json"),
@@ -77,7 +77,7 @@ pub fn mcp(value: &Value) -> McpContext {
     }
 }
 
-pub fn on_existing(value: &Value) -> OnExisting {
+pub(crate) fn on_existing(value: &Value) -> OnExisting {
     match text(value).as_str() {
         "FAIL" => OnExisting::Fail,
         "RETURN" => OnExisting::Return,
@@ -86,7 +86,7 @@ pub fn on_existing(value: &Value) -> OnExisting {
     }
 }
 
-pub fn selector(value: &Value) -> Selector {
+pub(crate) fn selector(value: &Value) -> Selector {
     let fields = value.as_object().expect("a selector");
     let (kind, inner) = values::single(fields).expect("one selector");
     let of = Arguments(inner);
@@ -108,19 +108,19 @@ pub fn selector(value: &Value) -> Selector {
     }
 }
 
-pub fn reason(name: &str) -> InvalidationReason {
+pub(crate) fn reason(name: &str) -> InvalidationReason {
     let known = InvalidationReason::from_name(name);
     assert!(name == "UNSPECIFIED" || known.as_str() == name, "{name}");
     known
 }
 
-pub fn kind(value: &Value) -> EventKind {
+pub(crate) fn kind(value: &Value) -> EventKind {
     let name = text(value);
     let mut all = EventKind::ALL.into_iter();
     all.find(|kind| kind.as_str() == name).expect("a kind")
 }
 
-pub fn credential(value: &Value) -> Credential {
+pub(crate) fn credential(value: &Value) -> Credential {
     match value.get("opaque") {
         Some(secret) => {
             let secret = base64::engine::general_purpose::STANDARD.decode(text(secret));
@@ -130,7 +130,7 @@ pub fn credential(value: &Value) -> Credential {
     }
 }
 
-pub fn token_set(value: &Value) -> TokenSet {
+pub(crate) fn token_set(value: &Value) -> TokenSet {
     let arguments = Arguments(value);
     TokenSet {
         access_token: arguments.text("access_token"),

@@ -12,11 +12,11 @@ use tenure_client::{
 use tokio::time::timeout;
 
 #[path = "arguments.rs"]
-pub mod arguments;
+pub(crate) mod arguments;
 #[path = "show.rs"]
-pub mod show;
+pub(crate) mod show;
 #[path = "values.rs"]
-pub mod values;
+pub(crate) mod values;
 
 use arguments::Arguments;
 
@@ -24,14 +24,14 @@ use arguments::Arguments;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The watches that are open, by the name under which they were saved.
-pub type Watches = HashMap<String, Watch>;
+pub(crate) type Watches = HashMap<String, Watch>;
 
 /// The name of a watch that has just been opened.
-pub const NEW_WATCH: &str = "$new";
+pub(crate) const NEW_WATCH: &str = "$new";
 
 /// Why a call gave no answer.
 #[derive(Debug)]
-pub enum Failed {
+pub(crate) enum Failed {
     /// The client said so.
     Client(Error),
     /// There was nothing within the time that the vectors give.
@@ -45,13 +45,13 @@ impl From<Error> for Failed {
 }
 
 /// Performs calls for one owner.
-pub struct Caller {
+pub(crate) struct Caller {
     namespace: Namespace,
     sessions: Sessions,
 }
 
 impl Caller {
-    pub fn new(tenure: &Tenure, namespace: &str, owner: Owner) -> Caller {
+    pub(crate) fn new(tenure: &Tenure, namespace: &str, owner: Owner) -> Caller {
         let namespace = tenure.namespace(namespace);
         let sessions = namespace.sessions_of(owner);
         Caller {
@@ -61,7 +61,7 @@ impl Caller {
     }
 
     /// Performs a call, and shows its answer.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         call: &str,
         with: &Value,

@@ -16,7 +16,7 @@ fn without_unset(value: Value) -> Value {
     Value::Object(fields.collect())
 }
 
-pub fn session(session: &Session, more: &Value) -> Value {
+pub(crate) fn session(session: &Session, more: &Value) -> Value {
     let mut shown = json!({
         "id": session.id,
         "namespace": session.namespace,
@@ -59,7 +59,7 @@ fn mcp(mcp: &McpContext) -> Value {
     })
 }
 
-pub fn invalidated(done: Invalidated) -> Value {
+pub(crate) fn invalidated(done: Invalidated) -> Value {
     let mut shown = Map::new();
     for (name, count) in [
         ("ended_count", done.ended_count),
@@ -91,7 +91,7 @@ fn selector(selector: &Selector) -> Value {
     }
 }
 
-pub fn watched(watched: &Watched) -> Value {
+pub(crate) fn watched(watched: &Watched) -> Value {
     match watched {
         Watched::StartedAnew => json!({"started_anew": true}),
         Watched::Event(event) => self::event(event),
@@ -116,7 +116,7 @@ fn event(event: &Event) -> Value {
     }))
 }
 
-pub fn credential(credential: &Credential) -> Value {
+pub(crate) fn credential(credential: &Credential) -> Value {
     use base64::Engine as _;
     match credential {
         Credential::Opaque(secret) => {
@@ -141,7 +141,7 @@ fn token_set(tokens: &TokenSet) -> Value {
     shown
 }
 
-pub fn error(error: &Error) -> Value {
+pub(crate) fn error(error: &Error) -> Value {
     let code = if error.is_refused() {
         "CLIENT"
     } else {

@@ -9,7 +9,7 @@ use tenure_client::{parse_time, show_time};
 
 /// A value of a case, with its `$` forms resolved: also what `serde_json` cannot hold.
 #[derive(Clone, Debug)]
-pub enum Given {
+pub(crate) enum Given {
     Json(Value),
     Number(f64),
     Integer(i128),
@@ -30,7 +30,7 @@ impl Serialize for Given {
 }
 
 /// What a value of a case means. Panics at what the README does not know: a case is wrong then.
-pub fn given(value: &Value) -> Given {
+pub(crate) fn given(value: &Value) -> Given {
     match value {
         Value::Array(values) => Given::List(values.iter().map(given).collect()),
         Value::Object(fields) => {
@@ -51,7 +51,7 @@ pub fn given(value: &Value) -> Given {
 }
 
 /// The same as JSON, for what is expected.
-pub fn json(value: &Value) -> Value {
+pub(crate) fn json(value: &Value) -> Value {
     match given(value) {
         // serde_json would make null of what is not finite, and nobody expects that.
         Given::Number(number) => Value::from(number),
@@ -59,7 +59,7 @@ pub fn json(value: &Value) -> Value {
     }
 }
 
-pub fn single(fields: &serde_json::Map<String, Value>) -> Option<(&String, &Value)> {
+pub(crate) fn single(fields: &serde_json::Map<String, Value>) -> Option<(&String, &Value)> {
     let mut all = fields.iter();
     all.next().filter(|_| all.next().is_none())
 }
@@ -97,11 +97,11 @@ fn special(form: &str, inner: &Value) -> Option<Given> {
     })
 }
 
-pub fn from_now(seconds: f64) -> SystemTime {
+pub(crate) fn from_now(seconds: f64) -> SystemTime {
     after(SystemTime::now(), seconds)
 }
 
-pub fn after(time: SystemTime, seconds: f64) -> SystemTime {
+pub(crate) fn after(time: SystemTime, seconds: f64) -> SystemTime {
     let apart = Duration::from_secs_f64(seconds.abs());
     if seconds < 0.0 {
         time - apart
@@ -111,7 +111,7 @@ pub fn after(time: SystemTime, seconds: f64) -> SystemTime {
 }
 
 /// A time: RFC 3339, or so many seconds from now.
-pub fn time(value: &Value) -> SystemTime {
+pub(crate) fn time(value: &Value) -> SystemTime {
     let text = json(value);
     parse_time(text.as_str().expect("a time")).expect("RFC 3339")
 }

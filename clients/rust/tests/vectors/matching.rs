@@ -8,7 +8,7 @@ use tenure_client::parse_time;
 use super::calls::values;
 
 /// Whether an answer is what a case expects; if not, why.
-pub fn matches(expected: &Value, actual: &Value, at: &str) -> Result<(), String> {
+pub(crate) fn matches(expected: &Value, actual: &Value, at: &str) -> Result<(), String> {
     match expected {
         Value::Object(fields) => {
             if let Some((name, argument)) = values::single(fields)

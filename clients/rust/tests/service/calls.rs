@@ -1,4 +1,4 @@
-//! The client against a real service.
+//! The calls, against a real service.
 
 use std::time::Duration;
 
