@@ -43,7 +43,8 @@ macro_rules! every_case {
             conversations: fail_refuses, return_finds_the_live_one, return_slides_and_changes_nothing,
                 return_makes_one_if_the_other_is_dead, return_never_finds_an_older_login,
                 replace_ends_the_live_one, replace_works_at_the_limit, dead_ones_are_free,
-                a_rotated_session_keeps_its_conversation, owners_do_not_share_them;
+                a_rotated_session_keeps_its_conversation, ending_one_leaves_the_others,
+                owners_do_not_share_them;
             create: reads_back_as_made, supplied_id_that_is_live, supplied_id_that_lately_ended,
                 supplied_id_of_another_owner, supplied_id_that_was_rotated_away, refused_changes_nothing;
             lifetimes: idle_to_the_millisecond, reads_slide, peeks_and_lists_do_not_slide,
