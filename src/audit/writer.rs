@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::sync::oneshot;
 
 use super::chain::Chain;
 use super::entry::Entry;
@@ -62,6 +63,8 @@ pub(super) struct Writer {
     broken: Option<String>,
     /// What is to be written.
     kept: Vec<Waiting>,
+    /// Who is to be told that it is written.
+    written: Vec<oneshot::Sender<()>>,
     lost: u64,
     head_interval: Duration,
     head_at: Instant,
@@ -122,6 +125,7 @@ impl Writer {
             torn,
             broken,
             kept: Vec::new(),
+            written: Vec::new(),
             lost: 0,
             head_interval: settings.head_interval,
             head_at: now,
@@ -152,13 +156,15 @@ impl Writer {
                 let worked = self.work(now, taken.closed);
                 self.judge(worked);
             }
-            if self.retry_at.is_some() {
-                // Whoever waits is told now; the lines are written when the sink takes them again.
-                for waiting in &mut self.kept {
-                    waiting.done = None;
-                }
-            }
             self.queue.settle(self.kept.len(), self.retry_at.is_none());
+            for done in self.written.drain(..) {
+                // Whoever waited may have gone.
+                let _ = done.send(());
+            }
+            // Whoever waits for the rest is told now; the lines are written when the sink takes them again.
+            for waiting in &mut self.kept {
+                waiting.done = None;
+            }
             if taken.closed {
                 break;
             }
@@ -255,12 +261,8 @@ impl Writer {
             tracing::warn!(target: "tenure::audit", entries = self.lost, "what happened was not recorded");
             self.lost = 0;
         }
-        for waiting in self.kept.drain(..) {
-            if let Some(done) = waiting.done {
-                // Whoever waited may have gone.
-                let _ = done.send(());
-            }
-        }
+        let written = self.kept.drain(..).filter_map(|waiting| waiting.done);
+        self.written.extend(written);
         if head_due {
             self.write_head();
         }

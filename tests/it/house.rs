@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 const STOREYS: &[&[&str]] = &[
     &["audit"],
     &["session", "call"],
-    &["config"],
+    &["config", "mint"],
     &["telemetry"],
-    &["store", "vault", "events", "callers"],
+    &["store", "vault", "audit", "callers"],
+    &["events"],
     &["sessions"],
     &["grpc", "signals", "http"],
     &["server"],

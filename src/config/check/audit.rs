@@ -40,25 +40,28 @@ impl Checking<'_> {
         );
     }
 
-    /// A namespace that somebody wants recorded, without anything to record it in.
+    /// A namespace that does nothing unrecorded, without anything to record it in.
     fn recorded_nowhere(&mut self, config: &Config) {
-        let default = (Slot::Default("audit"), config.defaults.audit);
-        let listed = config.namespaces.iter().map(|(name, limits)| {
+        let required = |level| level == Level::Required;
+        let mut slots = Vec::new();
+        if required(config.defaults.audit) {
+            slots.push(Slot::Default("audit"));
+        }
+        for (name, limits) in &config.namespaces {
             let slot = Slot::Named(Family::Namespaces, name.as_str().to_owned(), "audit");
-            (slot, limits.audit)
-        });
-        for (slot, level) in std::iter::once(default).chain(listed) {
-            let asked_for = self.origins.is_set(&slot) || level == Level::Required;
-            let inherited = !self.origins.is_set(&slot)
-                && matches!(slot, Slot::Named(..))
-                && level == config.defaults.audit;
-            if level != Level::Off && asked_for && !inherited {
-                self.fault(
-                    &slot,
-                    "asks for an audit, but there is nothing to write it to",
-                    "set audit.sink and audit.directory",
-                );
+            // What is inherited is told once.
+            if required(limits.audit)
+                && (self.origins.is_set(&slot) || !required(config.defaults.audit))
+            {
+                slots.push(slot);
             }
+        }
+        for slot in slots {
+            self.fault(
+                &slot,
+                "has to be recorded, but there is nothing to write it to",
+                "set audit.sink and audit.directory",
+            );
         }
     }
 
