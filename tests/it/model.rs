@@ -128,7 +128,7 @@ async fn run(backend: &dyn Backend, steps: &[Step]) -> Result<(), TestCaseError>
     time.advance(1_000_000 * SECOND).await;
     settle(&*store, &*time, &mut model).await;
     for (watch, told) in watches.iter_mut().zip(&model.told) {
-        let seen = everything(backend, watch).await;
+        let seen = everything(backend, watch, told.len()).await;
         let (seen, told) = (by_owner(&seen), by_owner(told));
         let differs = told
             .iter()
@@ -147,12 +147,21 @@ async fn settle(store: &dyn Store, time: &dyn TimeMachine, model: &mut Plain) {
     model.sweep(time.now().await);
 }
 
-async fn everything(backend: &dyn Backend, watch: &mut Watch) -> Vec<Event> {
+/// All events: as many as there must be at least, and what comes beyond them.
+async fn everything(backend: &dyn Backend, watch: &mut Watch, least: usize) -> Vec<Event> {
     let mut seen = Vec::new();
-    while let Ok(Some(logged)) = tokio::time::timeout(backend.quiet(), watch.events.next()).await {
+    loop {
+        // What is missing is worth waiting for; what is too much comes along with it.
+        let patience = if seen.len() < least {
+            10 * backend.quiet()
+        } else {
+            backend.quiet() / 20
+        };
+        let Ok(Some(logged)) = tokio::time::timeout(patience, watch.events.next()).await else {
+            return seen;
+        };
         seen.push(Event::clone(&logged.expect("an event").event));
     }
-    seen
 }
 
 /// What happened to each owner. A sweep may find the same endings in another order.

@@ -138,6 +138,12 @@ impl Error {
         matches!(*self.kind, ErrorKind::NotFound | ErrorKind::Ended(_))
     }
 
+    /// Whether this service, or what is before it, takes no calls: another one may.
+    pub(crate) fn is_away(&self) -> bool {
+        let says_so = matches!(&*self.reason, "" | "SHUTTING_DOWN");
+        self.code == Code::Unavailable && says_so
+    }
+
     pub(crate) fn refused(field: impl Into<String>, why: impl Into<String>) -> Error {
         let field = field.into();
         let message = format!("{field}: {}", why.into());

@@ -27,6 +27,7 @@
 
 use std::sync::Arc;
 
+mod addresses;
 mod calls;
 mod error;
 mod event;

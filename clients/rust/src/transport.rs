@@ -1,13 +1,14 @@
 //! Connections, and the one layer that repeats calls.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
+use crate::addresses::Addresses;
 use crate::error::Error;
 use crate::options::{Options, Token};
 use crate::proto::v1::session_service_client::SessionServiceClient;
@@ -20,11 +21,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Answers may be larger than requests: a page of sessions with their state.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
-/// One connection per address, taken in turns. A lost one is made anew by the next call.
+/// One connection per address. A lost one is made anew by the next call.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    stubs: Vec<Stub>,
-    turn: AtomicUsize,
+    stubs: Addresses<Stub>,
     token: Option<Token>,
     timeout: Duration,
     attempts: u32,
@@ -63,8 +63,7 @@ impl Transport {
     fn over(options: &Options, channels: impl Iterator<Item = Channel>) -> Transport {
         let stub = |channel| Stub::new(channel).max_decoding_message_size(LARGEST_ANSWER);
         Transport {
-            stubs: channels.map(stub).collect(),
-            turn: AtomicUsize::new(0),
+            stubs: Addresses::new(channels.map(stub)),
             token: options.token.clone(),
             timeout: options.timeout,
             attempts: options.attempts,
@@ -74,8 +73,7 @@ impl Transport {
 
     /// The next connection in turn.
     pub(crate) fn stub(&self) -> Stub {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.stubs[turn % self.stubs.len()].clone()
+        self.stubs.next().1.clone()
     }
 
     /// A request with this caller's token.
@@ -109,15 +107,28 @@ impl Transport {
         loop {
             let mut request = self.request(message.clone())?;
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-            let error = match timeout_at(deadline, rpc(self.stub(), request)).await {
+            let (place, stub) = self.stubs.next();
+            let error = match timeout_at(deadline, rpc(stub.clone(), request)).await {
                 Ok(Ok(answer)) => {
+                    self.stubs.is_well(place);
                     self.budget.earn();
                     return Ok(answer.into_inner());
                 }
                 Ok(Err(status)) => Error::from(status),
                 Err(_) => Error::deadline(),
             };
-            if !error.is_retryable() || !self.budget.spend() || attempt >= self.attempts {
+            if error.is_away() {
+                self.stubs.is_away(place);
+            } else if error.code() != Code::DeadlineExceeded {
+                self.stubs.is_well(place);
+            }
+            if !error.is_retryable() || attempt >= self.attempts {
+                return Err(error);
+            }
+            // A replica that goes away loses all calls under way at once, and more than the budget holds. Another
+            // one that is well takes them over: that is no more load than there was.
+            let is_taken_over = error.is_away() && self.stubs.has_one_that_is_well();
+            if !is_taken_over && !self.budget.spend() {
                 return Err(error);
             }
             let pause = error.retry_after().unwrap_or_default().max(pause(attempt));
@@ -140,34 +151,36 @@ pub(crate) fn pause(attempt: u32) -> Duration {
     longest / 2 + (longest / 2) * share / 255
 }
 
-/// Keeps clients from multiplying the load of a service that is down: each failure costs ten times what a
-/// success earns, and below half of the budget nothing is repeated (as gRPC's retry throttling).
+/// Keeps clients from multiplying the load of a service that is down: a repetition costs one token, and a
+/// success gives a tenth back.
 #[derive(Debug)]
-struct Budget(AtomicI64);
+struct Budget {
+    tenths: AtomicI64,
+}
 
 impl Budget {
-    const FULL: i64 = 100;
+    const FULL: i64 = 200;
     const PRICE: i64 = 10;
 
     fn full() -> Budget {
-        Budget(AtomicI64::new(Budget::FULL))
+        let tenths = AtomicI64::new(Budget::FULL);
+        Budget { tenths }
     }
 
     fn earn(&self) {
         // The usual case is a full budget: then nothing is written.
-        if self.0.load(Ordering::Relaxed) < Budget::FULL {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        if self.tenths.load(Ordering::Relaxed) < Budget::FULL {
+            self.tenths.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Pays for a failure, and says whether there is enough left to repeat it.
+    /// Pays for a repetition, if there is enough left.
     fn spend(&self) -> bool {
-        let paid = |left: i64| Some((left - Budget::PRICE).max(0));
-        let before = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid)
-            .unwrap_or_default();
-        before - Budget::PRICE > Budget::FULL / 2
+        let paid = |left: i64| (left >= Budget::PRICE).then(|| left - Budget::PRICE);
+        let paid = self
+            .tenths
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid);
+        paid.is_ok()
     }
 }
 
@@ -242,10 +255,10 @@ mod tests {
     #[test]
     fn the_budget_ends_and_grows_again() {
         let budget = Budget::full();
-        let repeated = (0..20).take_while(|_| budget.spend()).count();
-        assert_eq!(repeated, 4);
-        assert!(!budget.spend());
-        for _ in 0..Budget::FULL {
+        let repeated = (0..100).take_while(|_| budget.spend()).count();
+        assert_eq!(repeated, 20);
+        for _ in 0..10 {
+            assert!(!budget.spend());
             budget.earn();
         }
         assert!(budget.spend());
