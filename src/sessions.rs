@@ -22,7 +22,6 @@ use crate::store::{
     Answer, Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
 
-pub mod mint;
 pub mod namespaces;
 
 pub use crate::call::{Call, Caller, Operation};

@@ -3,7 +3,11 @@
 use std::path::Path;
 use std::{env, fs};
 
-const PROTOS: &[&str] = &["tenure/v1/session.proto", "tenure/v1/session_service.proto"];
+const PROTOS: &[&str] = &[
+    "tenure/v1/session.proto",
+    "tenure/v1/session_service.proto",
+    "tenure/v1/credential_service.proto",
+];
 
 #[test]
 fn the_stubs_are_those_of_the_protos() {
