@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod apikey;
 mod config;
 mod exit;
 mod output;
+mod policy;
 #[cfg(test)]
 mod reference;
 mod serve;
@@ -36,6 +38,10 @@ enum Command {
     Session(Box<session::Session>),
     /// Check or show the configuration
     Config(config::Config),
+    /// Ask what the configuration's policy allows
+    Policy(policy::Policy),
+    /// Make API keys for callers
+    Apikey(apikey::ApiKey),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Print a manual page
@@ -74,6 +80,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Serve(serve) => serve.run(),
         Command::Session(session) => session.run(),
         Command::Config(config) => config.run(),
+        Command::Policy(policy) => policy.run(),
+        Command::Apikey(apikey) => apikey.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use self::edge::KnownCallers;
 pub use self::peer::Peer;
 use self::v1::session_service_server::SessionServiceServer;
+use crate::callers::Authenticator;
 use crate::config;
 use crate::sessions::Sessions;
 
@@ -35,6 +37,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// All services on the port but health and reflection. `stopping` ends the streams.
 pub fn routes(
     sessions: &Arc<Sessions>,
+    authenticator: &Arc<Authenticator>,
     config: &config::Grpc,
     stopping: &CancellationToken,
 ) -> Routes {
@@ -48,5 +51,5 @@ pub fn routes(
         // An answer is as large as what is stored; a page of sessions may be larger than a request.
         .max_encoding_message_size(usize::MAX);
     let router = Routes::new(session).prepare().into_axum_router();
-    Routes::from(router.layer(edge::EdgeLayer::new(config)))
+    Routes::from(router.layer(edge::EdgeLayer::new(Arc::clone(authenticator), config)))
 }

@@ -3,10 +3,13 @@
 //! Reading order: [`session`] (what a session is, and every rule about it), [`store`] (what keeps them),
 //! [`sessions`] (the use cases), then what carries calls to them: [`grpc`], and [`server`] around it.
 
+pub mod call;
+pub mod callers;
 pub mod cli;
 pub mod config;
 pub mod events;
 pub mod grpc;
+pub mod mint;
 pub mod server;
 pub mod session;
 pub mod sessions;

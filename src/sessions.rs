@@ -3,11 +3,13 @@
 //! Each lets the caller in ([`Sessions::enter`]), has the store do its one step, and tells the rest of the
 //! house what happened.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
 
+use crate::callers::{Access, Login, OwnerProof, Policy, Tenants};
 use crate::events::{Deed, Events};
 use crate::session::names::{NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
@@ -20,12 +22,13 @@ use crate::store::{
     Answer, Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
 
-pub mod call;
-pub mod mint;
 pub mod namespaces;
 
-pub use call::{Call, Caller, Operation};
+pub use crate::call::{Call, Caller, Operation};
 pub use namespaces::Namespaces;
+
+/// The store is asked each second.
+const UNTIL_NEXT_PING: Duration = Duration::from_secs(1);
 
 /// Why an operation was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,12 @@ pub enum Error {
     Store(StoreError),
     /// The namespace is not in the configuration, which lists all there are.
     NamespaceUnknown,
+    /// The call shows nothing, or nothing sound, by which its caller could be known.
+    CallerUnknown,
+    /// No rule allows the caller to do this here.
+    CallerNotAllowed,
+    /// The namespace wants the owner proved, and the call does not prove it.
+    OwnerNotProved,
     /// Credentials were given, but there is no key to encrypt them with.
     EncryptionNotConfigured,
     /// More calls are in progress than the service admits.
@@ -62,20 +71,25 @@ impl From<Refusal> for Error {
 pub struct Sessions {
     store: Arc<dyn Store>,
     namespaces: Namespaces,
+    policy: Policy,
+    owner_proof: Arc<OwnerProof>,
     events: Arc<Events>,
-    fingerprint_key: hmac::Key,
+    /// Known once the store has answered.
+    fingerprint_key: OnceLock<hmac::Key>,
     /// Looking for violations costs the store; only so many at once, and none is owed.
     violation_checks: Arc<Semaphore>,
 }
 
 impl Sessions {
-    /// The use cases over a store.
+    /// The use cases over a store. Nobody but the local caller may do anything, until there is a policy.
     pub fn new(store: Arc<dyn Store>, namespaces: Namespaces) -> Sessions {
         Sessions {
             store,
             namespaces,
+            policy: Policy::default(),
+            owner_proof: Arc::new(OwnerProof::none()),
             events: Arc::new(Events::new()),
-            fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &mint::random::<32>()),
+            fingerprint_key: OnceLock::new(),
             violation_checks: Arc::new(Semaphore::new(4)),
         }
     }
@@ -85,19 +99,82 @@ impl Sessions {
         &self.store
     }
 
-    /// Starts the hash by which a repeated request is recognised.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::keyed(&self.fingerprint_key)
+    /// Asks whether the store can do its work, and learns what has to be learnt from it once.
+    pub async fn ping(&self) -> Answer<()> {
+        self.store.ping().await?;
+        if self.fingerprint_key.get().is_none() {
+            let secret = self.store.shared_secret().await?;
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+            let _ = self.fingerprint_key.set(key);
+        }
+        Ok(())
     }
 
-    /// Lets a call into a namespace.
-    pub fn enter(&self, call: &Call, namespace: &str) -> Result<Arc<Namespace>, Error> {
-        let name =
-            NamespaceName::new(namespace).map_err(|bad| Refusal::invalid("namespace", bad.0))?;
-        match &*call.caller {
-            Caller::Local => {}
+    /// Starts the hash by which a repeated request is recognised.
+    pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        match self.fingerprint_key.get() {
+            Some(key) => Ok(Fingerprint::keyed(key)),
+            None => Err(StoreError::Unavailable {
+                retry_after: UNTIL_NEXT_PING,
+            }
+            .into()),
         }
+    }
+
+    /// With rules for authenticated callers, and a way to prove owners.
+    #[must_use]
+    pub fn guarded(mut self, policy: Policy, owner_proof: Arc<OwnerProof>) -> Sessions {
+        self.policy = policy;
+        self.owner_proof = owner_proof;
+        self
+    }
+
+    /// Lets a call into a namespace. Nothing of the request has been checked by then: who may not do this
+    /// here learns nothing about it.
+    pub fn enter(
+        &self,
+        call: &Call,
+        namespace: &str,
+        access: Access<'_>,
+    ) -> Result<Arc<Namespace>, Error> {
+        let name = NamespaceName::new(namespace);
+        if !self.policy.allows(&call.caller, namespace, access) {
+            tracing::warn!(
+                target: "tenure::callers",
+                caller = call.caller.name(),
+                right = access.right.name(),
+                // Anything else could be of any length.
+                namespace = name.as_ref().map_or("(not a name)", NamespaceName::as_str),
+                all_tenants = access.tenants == Tenants::All,
+                "no rule of the policy allows this"
+            );
+            return Err(Error::CallerNotAllowed);
+        }
+        let name = name.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
         self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
+    }
+
+    /// The login that a call for an owner proves, where the namespace wants it proved.
+    pub async fn prove(
+        &self,
+        call: &Call,
+        namespace: &Namespace,
+    ) -> Result<Option<Arc<Login>>, Error> {
+        let issuers = &namespace.limits.owner_proof;
+        if issuers.is_empty() {
+            return Ok(None);
+        }
+        let login = self.owner_proof.login(&call.user_token, issuers).await;
+        login.map(Some).map_err(|unknown| {
+            tracing::warn!(
+                target: "tenure::callers",
+                caller = call.caller.name(),
+                namespace = namespace.name.as_str(),
+                fault = %unknown,
+                "the owner is not proved"
+            );
+            Error::OwnerNotProved
+        })
     }
 
     /// An owner's place in a namespace that allows such owners.

@@ -5,7 +5,6 @@
 //! beyond the bounds nothing is made or grown, while reading and ending still work. (Not counted are the
 //! event logs, which are bounded by their length.)
 
-mod clock;
 mod event_log;
 mod fleet;
 mod index;
@@ -15,8 +14,6 @@ mod slab;
 mod sweep;
 mod wide_marks;
 
-pub use clock::Clock;
-
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -25,6 +22,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use aws_lc_rs::rand;
 use parking_lot::{Mutex, MutexGuard};
 
 use self::event_log::EventLog;
@@ -32,7 +30,8 @@ use self::fleet::{Fleet, moment};
 use self::shard::{Address, Hashes, Shard, Size, Totals};
 use self::sweep::Round;
 use super::{
-    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept, Watch,
+    Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
+    Watch,
 };
 use crate::config;
 use crate::session::event::{Change, Event, What};
@@ -73,6 +72,7 @@ impl From<&config::Store> for Bounds {
 pub struct MemoryStore {
     bounds: Bounds,
     clock: Clock,
+    secret: [u8; 32],
     hashes: Hashes,
     /// The namespaces that have been used. Few, and read on every call.
     fleets: ArcSwap<HashMap<NamespaceName, Arc<Fleet>>>,
@@ -102,6 +102,7 @@ impl MemoryStore {
         MemoryStore {
             bounds: bounds.into(),
             clock,
+            secret: random_secret(),
             hashes: Hashes::default(),
             fleets: ArcSwap::default(),
             new_fleet: Mutex::default(),
@@ -298,6 +299,12 @@ fn request_ttl(request: Option<&Request>, namespace: &Namespace) -> Option<Durat
     request.map(|_| namespace.limits.request_ttl)
 }
 
+fn random_secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    rand::fill(&mut secret).expect("the system has randomness");
+    secret
+}
+
 #[async_trait]
 impl Store for MemoryStore {
     fn kind(&self) -> &'static str {
@@ -419,6 +426,10 @@ impl Store for MemoryStore {
 
     async fn ping(&self) -> Answer<()> {
         Ok(())
+    }
+
+    async fn shared_secret(&self) -> Answer<[u8; 32]> {
+        Ok(self.secret)
     }
 
     async fn held(&self) -> Answer<Held> {

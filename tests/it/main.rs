@@ -4,6 +4,8 @@ mod cli;
 mod house;
 mod model;
 mod redis_link;
+mod redis_service;
+mod redis_store;
 mod rules;
 mod server;
 mod store_contract;
