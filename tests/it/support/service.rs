@@ -94,7 +94,7 @@ impl Service {
 
     /// A client that repeats nothing: each outcome is seen.
     pub(crate) fn client(&self) -> Tenure {
-        let options = Options::new(&self.url()).attempts(1);
+        let options = Options::new(&self.url()).repetitions(0);
         Tenure::lazy(options).expect("good options")
     }
 
