@@ -252,21 +252,24 @@ impl Verifying<'_> {
 
     /// What the line says of the log.
     fn heed(&mut self, before: Chain, remark: &Remark, opened: Option<Opened>) {
-        match (remark.kind.as_str(), opened) {
-            (_, Some(opened)) => {
-                if let Some(broken) = opened.broken {
-                    self.find(format!(
-                        "the log was damaged when this file began: {broken}"
-                    ));
-                }
+        if let Some(opened) = opened {
+            if let Some(broken) = opened.broken {
+                self.find(format!(
+                    "the log was damaged when this file began: {broken}"
+                ));
             }
-            ("lost", None) => self.report.lost += remark.entries,
-            ("head", None) => {
-                if self.is_signed(before, Some(&remark.signer), Some(&remark.signature)) {
-                    self.report.signed = Some(before.seq);
-                }
-            }
+            return;
+        }
+        match remark.kind.as_str() {
+            "lost" => self.report.lost += remark.entries,
+            "head" => self.heed_signature(before, remark),
             _ => {}
+        }
+    }
+
+    fn heed_signature(&mut self, before: Chain, remark: &Remark) {
+        if self.is_signed(before, Some(&remark.signer), Some(&remark.signature)) {
+            self.report.signed = Some(before.seq);
         }
     }
 

@@ -41,8 +41,8 @@ async fn write(settings: &Settings) {
         };
         let trail = audit.trail(origin, Level::Required);
         trail.note(|entry| {
-            entry.tenant = "acme".to_owned();
-            entry.user = user.to_owned();
+            "acme".clone_into(&mut entry.tenant);
+            user.clone_into(&mut entry.user);
             if operation == "GetSession" {
                 entry.session = audit.hash_key().hashed("0123456789abcdef");
             }

@@ -15,7 +15,9 @@ use tenure::config::{ApiKey, Callers, Config, Grant, Grpc, Http, Rule};
 use tenure::session::limits::Limits;
 use tenure::session::names::NamespaceName;
 use tenure::{server, store};
-use tenure_client::{Code, Error, InvalidationReason, Options, Selector, Sessions, Tenure, Uuid};
+use tenure_client::{
+    Code, Error, InvalidationReason, Options, Selector, Sessions, Tenure, TraceContext, Uuid,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +103,7 @@ fn told(lines: &[Line]) -> Vec<[&str; 4]> {
         .collect()
 }
 
+const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 const CANARY: &str = "canary-of-the-state";
 
 #[tokio::test]
@@ -196,6 +199,26 @@ async fn every_call_leaves_one_line_that_says_who_what_where_and_how_it_ended() 
             assert!(!written.contains(canary), "{canary} in {}", file.display());
         }
     }
+}
+
+#[tokio::test]
+async fn a_line_is_found_by_what_the_caller_knows() {
+    let log = TempDir::new().expect("a directory");
+    let service = Service::start(config(log.path())).await;
+    let traced = service.options().trace_context_from(|| {
+        Some(TraceContext {
+            traceparent: format!("00-{TRACE_ID}-b7ad6b7169203331-01"),
+            tracestate: String::new(),
+        })
+    });
+    let traced = Tenure::connect(traced).await.expect("connected");
+    let called = of(&traced, "on", "ada").list().correlation_id("my-call");
+    called.await.expect("listed");
+    drop(traced);
+    service.stop().await;
+    let traced = events(log.path()).pop().expect("one line");
+    assert_eq!(text(&traced, "trace_id"), TRACE_ID);
+    assert_eq!(text(&traced, "correlation_id"), "my-call");
 }
 
 fn rule(allow: &str, namespace: &str) -> Rule {
