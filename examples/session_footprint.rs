@@ -66,6 +66,7 @@ async fn measure(sessions: usize, state_bytes: usize) -> Result<(), Box<dyn std:
             state: State::from_wire(&state, "state", &limits).map_err(|_| "a bad state")?,
             mcp: None,
             labels: None,
+            credentials: Vec::new(),
             idle_ttl: Duration::from_secs(3600),
             max_lifetime: Duration::from_secs(36_000),
             authenticated_at: None,
@@ -84,7 +85,10 @@ async fn measure(sessions: usize, state_bytes: usize) -> Result<(), Box<dyn std:
     println!("state, as encoded           {} bytes", state.len());
     println!("resident                    {each} bytes each");
     println!("over the state              {} bytes", each - state.len());
-    println!("over state, id and owner    {} bytes", each - state.len() - text);
+    println!(
+        "over state, id and owner    {} bytes",
+        each - state.len() - text
+    );
     let counted = store.held().await?.bytes.unwrap_or_default() / sessions;
     println!("as the store counts         {counted} bytes each");
 

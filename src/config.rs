@@ -12,6 +12,7 @@ use crate::session::names::NamespaceName;
 
 mod check;
 mod fault;
+mod hidden;
 mod kind;
 mod layers;
 mod load;
@@ -25,6 +26,7 @@ mod tests;
 mod value;
 
 pub use fault::{Fault, Faults, Origin};
+pub use hidden::Hidden;
 pub use layers::{File, Flag, Sources};
 pub use load::Loaded;
 pub use reference::reference;
@@ -41,6 +43,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`
     pub log: Log,
+    /// `[keys]`
+    pub keys: Keys,
     /// `[defaults]`: what a namespace allows that does not say otherwise.
     pub defaults: Limits,
     /// `[namespaces.NAME]`
@@ -151,6 +155,15 @@ impl Default for Store {
             sweep_interval: Duration::from_secs(1),
         }
     }
+}
+
+/// The key-encryption keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keys {
+    /// A file that only its owner may read, with a key on each line.
+    pub file: Option<PathBuf>,
+    /// The same keys as text.
+    pub inline: Option<Hidden>,
 }
 
 /// The log on stderr.

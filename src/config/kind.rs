@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Hidden;
 use super::value::{Written, Wrong, parse_duration, parse_size, show_duration, show_size};
 
 /// A kind of setting.
@@ -283,6 +284,25 @@ impl Kind for Text {
 
     fn show(&self, value: &String) -> String {
         quoted(value)
+    }
+}
+
+/// Text that is never shown.
+pub(super) struct Secret(pub(super) &'static str);
+
+impl Kind for Secret {
+    type Value = Hidden;
+
+    fn name(&self) -> String {
+        self.0.to_owned()
+    }
+
+    fn read(&self, written: &Written) -> Result<Hidden, Wrong> {
+        text(written, self.0).map(|text| Hidden(text.to_owned().into()))
+    }
+
+    fn show(&self, _: &Hidden) -> String {
+        quoted("***")
     }
 }
 

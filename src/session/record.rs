@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::Credentials;
 use super::marks::Mark;
-use super::names::{RecordId, SessionId};
+use super::names::{CredentialName, RecordId, SessionId};
 use super::refusal::EndReason;
 use super::state::State;
 use super::time::Time;
@@ -115,6 +116,8 @@ pub struct Record {
     pub meta: Meta,
     /// The state.
     pub state: State,
+    /// The credentials. Most sessions have none.
+    pub credentials: Option<Box<Credentials>>,
 }
 
 impl Record {
@@ -129,6 +132,17 @@ impl Record {
             + text(&meta.conversation)
             + meta.labels.as_deref().map_or(0, Self::label_bytes)
             + meta.mcp.as_deref().map_or(0, Self::mcp_bytes)
+            + self
+                .credentials
+                .as_deref()
+                .map_or(0, Credentials::len_bytes)
+    }
+
+    /// The credentials' names, in order.
+    pub fn credential_names(&self) -> Vec<CredentialName> {
+        self.credentials
+            .as_deref()
+            .map_or_else(Vec::new, Credentials::names)
     }
 
     /// About how many bytes labels take.
@@ -162,4 +176,6 @@ pub struct Session {
     pub meta: Meta,
     /// The state, or the part of it that was asked for.
     pub state: Option<State>,
+    /// The names of its credentials, in order.
+    pub credential_names: Vec<CredentialName>,
 }

@@ -52,6 +52,7 @@ fn config() -> Config {
             filter: "off".to_owned(),
             format: LogFormat::Text,
         },
+        keys: tenure::config::Keys::default(),
         defaults: Limits::default(),
         namespaces: Vec::new(),
         strict_namespaces: false,

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::replay::{Outcome, Remembered};
 use super::{Moment, OwnerRecord, entry_bytes, shown};
+use crate::session::credentials::{Credentials, Sealed};
 use crate::session::event::{Change, Event};
 use crate::session::limits::{AtSessionLimit, LimitName};
-use crate::session::names::{RecordId, SessionId};
+use crate::session::names::{CredentialName, RecordId, SessionId};
 use crate::session::record::{Mcp, Meta, Record, Session};
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::{Request, Rpc};
@@ -29,6 +30,8 @@ pub struct Create {
     pub mcp: Option<Arc<Mcp>>,
     /// Its first labels.
     pub labels: Option<Arc<[Box<str>]>>,
+    /// Its first credentials, each of another name, sealed as version 1.
+    pub credentials: Vec<(CredentialName, Sealed)>,
     /// How long it lives unused.
     pub idle_ttl: Duration,
     /// How long it lives at most.
@@ -54,6 +57,7 @@ impl Create {
             + text(&self.provider_session_id)
             + self.labels.as_deref().map_or(0, Record::label_bytes)
             + self.mcp.as_deref().map_or(0, Record::mcp_bytes)
+            + Credentials::bytes_of(&self.credentials)
             + Remembered::MOST_FIXED_BYTES
     }
 }
@@ -103,6 +107,10 @@ impl OwnerRecord {
             });
         }
         self.check_login(create.authenticated_at, moment)?;
+        LimitName::CredentialsPerSession.check(
+            create.credentials.len(),
+            moment.limits.credentials_per_session,
+        )?;
 
         let existing = self.in_conversation(create.conversation.as_ref(), moment);
         let replaced = match existing {
@@ -135,6 +143,7 @@ impl OwnerRecord {
             revision: 1,
             created: true,
             increments: Box::default(),
+            sealed_increments: None,
         });
         Ok(Created {
             session,
@@ -160,6 +169,7 @@ impl OwnerRecord {
             revision,
             created: false,
             increments: Box::default(),
+            sealed_increments: None,
         });
         Created {
             session,
@@ -241,6 +251,7 @@ impl OwnerRecord {
                 mcp: create.mcp.clone(),
             },
             state: create.state.clone(),
+            credentials: Credentials::first(&create.credentials),
         }
     }
 }

@@ -161,6 +161,7 @@ fn plain(id: &SessionId) -> Create {
         state: State::default(),
         mcp: None,
         labels: None,
+        credentials: Vec::new(),
         idle_ttl: Duration::from_secs(900),
         max_lifetime: Duration::from_secs(43_200),
         authenticated_at: None,
