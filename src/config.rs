@@ -12,11 +12,11 @@ use crate::session::names::NamespaceName;
 
 mod check;
 mod fault;
-mod hidden;
 mod kind;
 mod layers;
 mod load;
 mod redact;
+pub mod redis;
 mod reference;
 mod settings;
 mod show;
@@ -26,7 +26,6 @@ mod tests;
 mod value;
 
 pub use fault::{Fault, Faults, Origin};
-pub use hidden::Hidden;
 pub use layers::{File, Flag, Sources};
 pub use load::Loaded;
 pub use reference::reference;
@@ -133,7 +132,7 @@ impl Default for Http {
 /// The store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Store {
-    /// Which store: `memory:` for now.
+    /// Which store: `memory:`, or a Redis.
     pub url: String,
     /// Sessions that the memory store holds at most.
     pub max_sessions: usize,
@@ -143,6 +142,8 @@ pub struct Store {
     pub event_log_length: usize,
     /// How often what is due is swept.
     pub sweep_interval: Duration,
+    /// What it takes to get into Redis, beside the URL.
+    pub redis: redis::RedisSettings,
 }
 
 impl Default for Store {
@@ -153,6 +154,7 @@ impl Default for Store {
             max_bytes: 1024 * 1024 * 1024,
             event_log_length: 65_536,
             sweep_interval: Duration::from_secs(1),
+            redis: redis::RedisSettings::default(),
         }
     }
 }
@@ -163,7 +165,7 @@ pub struct Keys {
     /// A file that only its owner may read, with a key on each line.
     pub file: Option<PathBuf>,
     /// The same keys as text.
-    pub inline: Option<Hidden>,
+    pub inline: Option<redis::Secret>,
 }
 
 /// The log on stderr.

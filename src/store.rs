@@ -26,6 +26,7 @@ use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
 
 pub mod memory;
+pub mod redis;
 
 /// Opens the store of the configuration.
 pub fn open(config: &config::Store) -> anyhow::Result<Arc<dyn Store>> {

@@ -8,9 +8,10 @@ use tracing_subscriber::EnvFilter;
 use super::fault::Fault;
 use super::layers::Slot;
 use super::load::Origins;
-use super::settings::{Draft, variable};
+use super::redis::{self, RedisConfig};
+use super::settings::{Draft, SERVICE, variable};
 use super::value::show_duration;
-use super::{Config, Tls};
+use super::{Config, Store, Tls};
 use crate::session::limits::Limits;
 
 /// Adds every fault, and puts together what belongs together.
@@ -18,7 +19,7 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
     let mut checking = Checking { origins, faults };
     checking.tls(draft);
     checking.listen(&draft.config);
-    checking.store(&draft.config.store.url);
+    checking.store(&draft.config.store);
     checking.keys(&draft.config);
     checking.log(&draft.config.log.filter);
     let defaults = &draft.config.defaults;
@@ -101,7 +102,7 @@ impl Checking<'_> {
         let shown = path.display();
         match fs::File::open(path).and_then(|file| file.metadata()) {
             Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => self.service(key, format!("{shown} is not a file"), "name a PEM file"),
+            Ok(_) => self.service(key, format!("{shown} is not a file"), "name a file"),
             Err(error) => self.service(
                 key,
                 format!("{shown} cannot be read: {error}"),
@@ -132,21 +133,21 @@ impl Checking<'_> {
         }
     }
 
-    fn store(&mut self, url: &str) {
-        let scheme = url.split_once(':').map(|(scheme, _)| scheme);
-        let (wrong, advice) = match scheme {
-            Some("memory") if url == "memory:" => return,
+    fn store(&mut self, store: &Store) {
+        let (wrong, advice) = match store.url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("memory") if store.url == "memory:" => return,
             Some("memory") => (
                 "the memory store takes nothing after `memory:`".to_owned(),
                 "write \"memory:\"".to_owned(),
             ),
-            Some(known @ ("file" | "redis" | "rediss" | "redis+sentinel" | "redis+cluster")) => (
-                format!("the store `{known}:` is not in this build yet"),
-                "use \"memory:\"".to_owned(),
+            Some(scheme) if redis::SCHEMES.contains(&scheme) => return self.redis(store),
+            Some("file") => (
+                "the store `file:` is not in this build yet".to_owned(),
+                "use \"memory:\" or a Redis".to_owned(),
             ),
             Some(unknown) if is_scheme(unknown) => (
                 format!("`{unknown}:` is no store"),
-                "use \"memory:\"".to_owned(),
+                format!("use \"memory:\" or one of {}", redis::SCHEMES.join(", ")),
             ),
             // Whatever it is, it may hold a password.
             _ => (
@@ -155,6 +156,33 @@ impl Checking<'_> {
             ),
         };
         self.service("store.url", wrong, advice);
+    }
+
+    fn redis(&mut self, store: &Store) {
+        let settings = &store.redis;
+        if let Err(bad) = RedisConfig::of(&store.url, settings) {
+            let key = SERVICE
+                .iter()
+                .map(|setting| setting.key)
+                .find(|key| key.strip_prefix("store.redis_") == Some(bad.part))
+                .unwrap_or("store.url");
+            self.service(key, bad.fault, "docs/REDIS.md shows what goes together");
+        }
+        let files = [
+            ("store.redis_password_file", &settings.password_file),
+            (
+                "store.redis_sentinel_password_file",
+                &settings.sentinel_password_file,
+            ),
+            ("store.redis_tls_ca", &settings.tls_ca),
+            ("store.redis_tls_cert", &settings.tls_cert),
+            ("store.redis_tls_key", &settings.tls_key),
+        ];
+        for (key, path) in files {
+            if let Some(path) = path {
+                self.file(key, path);
+            }
+        }
     }
 
     fn keys(&mut self, config: &Config) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Hidden;
+use super::redis::{Secret, SecretString};
 use super::value::{Written, Wrong, parse_duration, parse_size, show_duration, show_size};
 
 /// A kind of setting.
@@ -287,21 +287,21 @@ impl Kind for Text {
     }
 }
 
-/// Text that is never shown.
-pub(super) struct Secret(pub(super) &'static str);
+/// A secret. It is never shown.
+pub(super) struct Hidden;
 
-impl Kind for Secret {
-    type Value = Hidden;
+impl Kind for Hidden {
+    type Value = Secret;
 
     fn name(&self) -> String {
-        self.0.to_owned()
+        "secret".to_owned()
     }
 
-    fn read(&self, written: &Written) -> Result<Hidden, Wrong> {
-        text(written, self.0).map(|text| Hidden(text.to_owned().into()))
+    fn read(&self, written: &Written) -> Result<Secret, Wrong> {
+        text(written, "a secret").map(|secret| Secret(SecretString::from(secret)))
     }
 
-    fn show(&self, _: &Hidden) -> String {
+    fn show(&self, _: &Secret) -> String {
         quoted("***")
     }
 }

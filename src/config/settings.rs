@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::kind::{
-    Address, Choice, Count, Kind, Lasting, Optional, Path, Secret, Size, Switch, Text,
+    Address, Choice, Count, Hidden, Kind, Lasting, Optional, Path, Size, Switch, Text,
 };
 use super::value::{Written, Wrong};
 use super::{Config, LogFormat};
@@ -138,7 +138,35 @@ settings! {
         "http.listen" => config.http.listen: Address,
             "Where to listen. It serves no session data.";
         "store.url" => config.store.url: Text("store URL"),
-            "Which store: `memory:` (sessions end with the process).", secret: true;
+            "Which store: `memory:` (sessions end with the process), or Redis: `redis://[USER[:PASSWORD]@]HOST[:PORT][/DB]`, `redis+sentinel://…@HOST[:PORT],…/MASTER[/DB]`, `redis+cluster://…@HOST[:PORT],…`; with TLS `rediss…`.", secret: true;
+        "store.redis_username" => config.store.redis.username: Optional(Text("name")),
+            "The ACL user, if the URL does not name one.";
+        "store.redis_password" => config.store.redis.password: Optional(Hidden),
+            "Its password, if the URL does not hold it.", secret: true;
+        "store.redis_password_file" => config.store.redis.password_file: Optional(Path),
+            "A file that holds the password instead. Read again when Redis refuses the old one.";
+        "store.redis_sentinel_username" => config.store.redis.sentinel_username: Optional(Text("name")),
+            "The ACL user on the sentinels: their credentials are their own.";
+        "store.redis_sentinel_password" => config.store.redis.sentinel_password: Optional(Hidden),
+            "Its password.", secret: true;
+        "store.redis_sentinel_password_file" => config.store.redis.sentinel_password_file: Optional(Path),
+            "A file that holds the sentinels' password instead.";
+        "store.redis_tls_ca" => config.store.redis.tls_ca: Optional(Path),
+            "Who may sign the servers' certificates, PEM. `none`: whom the system trusts.";
+        "store.redis_tls_cert" => config.store.redis.tls_cert: Optional(Path),
+            "Our certificate chain, PEM, if the servers ask for one.";
+        "store.redis_tls_key" => config.store.redis.tls_key: Optional(Path),
+            "Its private key, PEM.";
+        "store.redis_key_prefix" => config.store.redis.key_prefix: Optional(Text("prefix")),
+            "What every key begins with. `none`: `tenure:`.";
+        "store.redis_replicas" => config.store.redis.replicas: Optional(Count::<u32>(0, 100)),
+            "Replicas that each primary is set up with. `none`: 0 for `redis://`, 1 behind Sentinel and in a Cluster.";
+        "store.redis_replicas_to_wait" => config.store.redis.replicas_to_wait: Optional(Count::<u32>(0, 100)),
+            "Replicas that must have an ending before it is acknowledged. `none`: all of them.";
+        "store.redis_wait_timeout" => config.store.redis.wait_timeout: Optional(Lasting(MILLISECOND, 10 * SECOND)),
+            "How long an ending waits for them; then INVALIDATION_NOT_DURABLE. `none`: 200ms.";
+        "store.redis_response_timeout" => config.store.redis.response_timeout: Optional(Lasting(10 * MILLISECOND, 60 * SECOND)),
+            "How long Redis may take to answer before it counts as away. `none`: 500ms.";
         "store.max_sessions" => config.store.max_sessions: Count::<usize>(1, MANY),
             "Live sessions that the memory store holds at most; beyond, STORE_FULL.";
         "store.max_bytes" => config.store.max_bytes: Size(1, usize::MAX),
@@ -149,7 +177,7 @@ settings! {
             "How often what has expired is removed. Only space depends on it: an expired session is never served.";
         "keys.file" => config.keys.file: Optional(Path),
             "A file of mode 0600 with one `ID:KEY` on each line, where KEY is 32 bytes in base64; the last one is the newest. Read again when it changes.";
-        "keys.inline" => config.keys.inline: Optional(Secret("keys")),
+        "keys.inline" => config.keys.inline: Optional(Hidden),
             "The same keys as text, with commas or line breaks between them; meant for the environment.", secret: true;
         "log.filter" => config.log.filter: Text("log filter"),
             "Which lines: a level (`error`, `warn`, `info`, `debug`, `trace`), also per module (`info,tenure=debug`).";

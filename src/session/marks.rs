@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::names::{Owner, RecordId};
-use super::record::Meta;
+use super::record::Kept;
 use super::refusal::InvalidationReason;
 use super::time::Time;
 
@@ -21,7 +21,7 @@ pub enum Reach {
 
 impl Reach {
     /// Whether a session is covered when this is carried out at `now`.
-    pub fn covers(self, session: &Meta, now: Time) -> bool {
+    pub fn covers(self, session: &Kept, now: Time) -> bool {
         match self {
             Reach::Made(until) => session.created_at <= until,
             Reach::Authenticated(until) => {
@@ -83,7 +83,7 @@ impl Mark {
     }
 
     /// Whether a record is dead under this mark.
-    pub fn covers(&self, session: &Meta) -> bool {
+    pub fn covers(&self, session: &Kept) -> bool {
         session.created_at <= self.made.until_for(session.record_id)
             || session.authenticated_at <= self.authenticated.until_for(session.record_id)
     }

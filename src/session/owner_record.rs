@@ -36,7 +36,7 @@ use super::event::{Change, Event, What};
 use super::limits::Limits;
 use super::marks::Mark;
 use super::names::{Owner, RecordId, RequestId, SessionId};
-use super::record::{Meta, Record, Session, Tombstone};
+use super::record::{Kept, Record, Session, Tombstone};
 use super::refusal::{EndReason, Refusal};
 use super::request::Rpc;
 use super::state::State;
@@ -130,7 +130,7 @@ impl OwnerRecord {
     pub fn alive(&self, moment: &Moment<'_>) -> impl Iterator<Item = (&SessionId, &Record)> {
         self.live
             .iter()
-            .filter(|(_, record)| self.end_of(&record.meta, moment).is_none())
+            .filter(|(_, record)| self.end_of(&record.kept, moment).is_none())
     }
 
     /// Whether the owner has, or lately had, a session with this id.
@@ -141,13 +141,13 @@ impl OwnerRecord {
     /// Whether a session that has not been ended comes from this login.
     pub fn has_login(&self, provider_session_id: &str) -> bool {
         self.live.iter().any(|(_, record)| {
-            record.meta.provider_session_id.as_deref() == Some(provider_session_id)
+            record.kept.provider_session_id().map(|login| &**login) == Some(provider_session_id)
         })
     }
 
     /// Why and when a session ended, or `None` while it is alive.
-    fn end_of(&self, meta: &Meta, moment: &Moment<'_>) -> Option<(EndReason, Time)> {
-        meta.end(moment.now, self.marks(moment))
+    fn end_of(&self, kept: &Kept, moment: &Moment<'_>) -> Option<(EndReason, Time)> {
+        kept.end(moment.now, self.marks(moment))
     }
 
     /// All marks that concern this owner.
@@ -177,7 +177,7 @@ impl OwnerRecord {
     /// A live session, or why there is none, as its owner may know it.
     fn find(&self, id: &SessionId, moment: &Moment<'_>) -> Result<&Record, Refusal> {
         let (reason, ended_at) = match self.live.get(id) {
-            Some(record) => match self.end_of(&record.meta, moment) {
+            Some(record) => match self.end_of(&record.kept, moment) {
                 None => return Ok(record),
                 Some(end) => end,
             },
@@ -216,7 +216,7 @@ impl OwnerRecord {
     fn leads_to_live(&self, id: &SessionId, moment: &Moment<'_>) -> bool {
         self.tombstone(id).is_some_and(|tombstone| {
             self.alive(moment)
-                .any(|(_, record)| record.meta.record_id == tombstone.record_id)
+                .any(|(_, record)| record.kept.record_id == tombstone.record_id)
         })
     }
 
@@ -224,7 +224,7 @@ impl OwnerRecord {
     fn unended_records(&self) -> HashSet<RecordId> {
         self.live
             .iter()
-            .map(|(_, record)| record.meta.record_id)
+            .map(|(_, record)| record.kept.record_id)
             .collect()
     }
 
@@ -248,7 +248,7 @@ impl OwnerRecord {
 
     fn insert_live(&mut self, id: SessionId, record: Record) {
         self.bytes += entry_bytes(&id) + record.len_bytes();
-        if let Some(conversation) = &record.meta.conversation {
+        if let Some(conversation) = record.kept.conversation() {
             let known = self
                 .rest_mut()
                 .conversations
@@ -263,7 +263,7 @@ impl OwnerRecord {
     fn remove_live(&mut self, id: &SessionId) -> Option<Record> {
         let record = self.live.remove(id)?;
         self.bytes -= entry_bytes(id) + record.len_bytes();
-        if let (Some(conversation), Some(rest)) = (&record.meta.conversation, &mut self.rest)
+        if let (Some(conversation), Some(rest)) = (record.kept.conversation(), &mut self.rest)
             && rest.conversations.get(conversation) == Some(id)
         {
             rest.conversations.remove(conversation);
@@ -290,8 +290,8 @@ impl OwnerRecord {
         let Some(record) = self.remove_live(id) else {
             return;
         };
-        self.bury(id.clone(), reason, at, record.meta.record_id);
-        events.push(self.event(at, id, &record.meta, Change::Ended(reason)));
+        self.bury(id.clone(), reason, at, record.kept.record_id);
+        events.push(self.event(at, id, &record.kept, Change::Ended(reason)));
     }
 
     fn bury(&mut self, id: SessionId, reason: EndReason, ended_at: Time, record_id: RecordId) {
@@ -312,16 +312,16 @@ impl OwnerRecord {
         }
     }
 
-    fn event(&self, at: Time, id: &SessionId, meta: &Meta, change: Change) -> Event {
+    fn event(&self, at: Time, id: &SessionId, kept: &Kept, change: Change) -> Event {
         Event {
             at,
             what: What::Session {
                 owner: self.owner.clone(),
                 id: id.clone(),
-                record_id: meta.record_id,
-                conversation: meta.conversation.clone(),
-                provider_session_id: meta.provider_session_id.clone(),
-                revision: meta.revision,
+                record_id: kept.record_id,
+                conversation: kept.conversation().cloned(),
+                provider_session_id: kept.provider_session_id().cloned(),
+                revision: kept.revision,
                 change,
             },
         }
@@ -332,9 +332,9 @@ impl OwnerRecord {
 fn shown(id: &SessionId, record: &Record, state: Option<State>) -> Session {
     Session {
         id: id.clone(),
-        meta: record.meta.clone(),
+        meta: record.kept.meta(),
         state,
-        credential_names: record.credential_names(),
+        credential_names: record.kept.credential_names(),
     }
 }
 

@@ -71,6 +71,125 @@ impl Meta {
     pub fn idle_expires_at(&self) -> Time {
         self.last_used_at.after(self.idle_ttl).min(self.expires_at)
     }
+}
+
+/// All about a live session but its state, as it is kept. There may be millions: what few of them have
+/// takes no room in the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Survives a rotation.
+    pub record_id: RecordId,
+    /// Grows by one with each change of content.
+    pub revision: u64,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last used.
+    pub last_used_at: Time,
+    /// The ceiling that nothing moves.
+    pub expires_at: Time,
+    /// When the login behind it happened.
+    pub authenticated_at: Time,
+    idle_ttl_millis: u64,
+    extras: Option<Box<Extras>>,
+}
+
+/// What not every session has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// What the identity provider calls the login.
+    pub provider_session_id: Option<Arc<str>>,
+    /// The conversation it serves.
+    pub conversation: Option<Arc<str>>,
+    /// For the admin's filters.
+    pub labels: Option<Arc<[Box<str>]>>,
+    /// What revives the MCP session elsewhere.
+    pub mcp: Option<Arc<Mcp>>,
+    /// The credentials.
+    pub credentials: Option<Box<Credentials>>,
+}
+
+impl From<Meta> for Kept {
+    fn from(meta: Meta) -> Kept {
+        let extras = Extras {
+            provider_session_id: meta.provider_session_id,
+            conversation: meta.conversation,
+            labels: meta.labels,
+            mcp: meta.mcp,
+            credentials: None,
+        };
+        Kept {
+            record_id: meta.record_id,
+            revision: meta.revision,
+            created_at: meta.created_at,
+            last_used_at: meta.last_used_at,
+            expires_at: meta.expires_at,
+            authenticated_at: meta.authenticated_at,
+            idle_ttl_millis: u64::try_from(meta.idle_ttl.as_millis()).unwrap_or(u64::MAX),
+            extras: (extras != Extras::default()).then(|| Box::new(extras)),
+        }
+    }
+}
+
+impl Kept {
+    /// As an answer shows it.
+    pub fn meta(&self) -> Meta {
+        let extras = self.extras.as_deref().cloned().unwrap_or_default();
+        Meta {
+            record_id: self.record_id,
+            revision: self.revision,
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            idle_ttl: self.idle_ttl(),
+            expires_at: self.expires_at,
+            authenticated_at: self.authenticated_at,
+            provider_session_id: extras.provider_session_id,
+            conversation: extras.conversation,
+            labels: extras.labels,
+            mcp: extras.mcp,
+        }
+    }
+
+    /// How long it lives unused.
+    pub fn idle_ttl(&self) -> Duration {
+        Duration::from_millis(self.idle_ttl_millis)
+    }
+
+    /// What the identity provider calls the login behind it.
+    pub fn provider_session_id(&self) -> Option<&Arc<str>> {
+        self.extras.as_ref()?.provider_session_id.as_ref()
+    }
+
+    /// The conversation it serves.
+    pub fn conversation(&self) -> Option<&Arc<str>> {
+        self.extras.as_ref()?.conversation.as_ref()
+    }
+
+    /// The credentials, if it has or had any.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.extras.as_ref()?.credentials.as_deref()
+    }
+
+    /// The credentials' names, in order.
+    pub fn credential_names(&self) -> Vec<CredentialName> {
+        self.credentials().map_or_else(Vec::new, Credentials::names)
+    }
+
+    /// The credentials, if it has or had any, to change them.
+    pub fn credentials_mut(&mut self) -> Option<&mut Credentials> {
+        self.extras.as_mut()?.credentials.as_deref_mut()
+    }
+
+    /// What not every session has, to change it.
+    pub fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// When it ends if nobody uses it.
+    pub fn idle_expires_at(&self) -> Time {
+        self.last_used_at
+            .after(self.idle_ttl())
+            .min(self.expires_at)
+    }
 
     /// Moves the idle deadline. Time never runs backwards for a session.
     pub fn slide(&mut self, now: Time) {
@@ -113,46 +232,42 @@ impl Meta {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// All but the state.
-    pub meta: Meta,
+    pub kept: Kept,
     /// The state.
     pub state: State,
-    /// The credentials. Most sessions have none.
-    pub credentials: Option<Box<Credentials>>,
 }
 
 impl Record {
     /// About how many bytes it takes.
     pub fn len_bytes(&self) -> usize {
-        let meta = &self.meta;
-        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
+        let extras = self.kept.extras.as_ref();
         size_of::<Record>()
             + self.state.len_bytes()
             + 16
-            + text(&meta.provider_session_id)
-            + text(&meta.conversation)
-            + meta.labels.as_deref().map_or(0, Self::label_bytes)
-            + meta.mcp.as_deref().map_or(0, Self::mcp_bytes)
+            + extras.map_or(0, |extras| extras.len_bytes())
+    }
+}
+
+impl Extras {
+    /// About how many bytes it takes.
+    pub fn len_bytes(&self) -> usize {
+        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
+        let labels = self.labels.as_ref().map_or(0, |labels| {
+            labels.iter().map(|label| label.len() + 16).sum::<usize>() + 16
+        });
+        let mcp = self
+            .mcp
+            .as_ref()
+            .map_or(0, |mcp| mcp.len_bytes() + size_of::<Mcp>() + 16);
+        size_of::<Extras>()
+            + text(&self.provider_session_id)
+            + text(&self.conversation)
+            + labels
+            + mcp
             + self
                 .credentials
                 .as_deref()
                 .map_or(0, Credentials::len_bytes)
-    }
-
-    /// The credentials' names, in order.
-    pub fn credential_names(&self) -> Vec<CredentialName> {
-        self.credentials
-            .as_deref()
-            .map_or_else(Vec::new, Credentials::names)
-    }
-
-    /// About how many bytes labels take.
-    pub fn label_bytes(labels: &[Box<str>]) -> usize {
-        labels.iter().map(|label| label.len() + 16).sum::<usize>() + 16
-    }
-
-    /// About how many bytes an MCP context takes.
-    pub fn mcp_bytes(mcp: &Mcp) -> usize {
-        mcp.len_bytes() + size_of::<Mcp>() + 16
     }
 }
 

@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field with its number, or `None` at the end.
-    pub fn next(&mut self) -> Result<Option<(u64, Field<'a>)>, Fault> {
+    pub fn next_field(&mut self) -> Result<Option<(u64, Field<'a>)>, Fault> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -126,11 +126,12 @@ impl<'a> Fields<'a> {
 
 /// Appends a varint.
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    let seven_bits = |value: u64| (value & 0x7F) as u8;
     while value >= 0x80 {
-        out.push((value & 0x7F) as u8 | 0x80);
+        out.push(seven_bits(value) | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push(seven_bits(value));
 }
 
 /// Appends a length-delimited field.
@@ -166,7 +167,7 @@ fn inner_len(key_len: usize, value_len: usize) -> usize {
 
 /// The value of a map's first entry.
 pub fn first_value(entries: &[u8]) -> Option<&[u8]> {
-    match Fields::of(entries).next() {
+    match Fields::of(entries).next_field() {
         Ok(Some((1, Field::Delimited(entry)))) => Some(entry_parts(entry).ok()?.1),
         _ => None,
     }
@@ -209,7 +210,7 @@ fn split_entry(entry: &[u8]) -> Result<(&str, &[u8], Form), Fault> {
     let (mut key, mut value) = (None, None);
     let mut form = Form::Plain;
     let mut fields = Fields::of(entry);
-    while let Some((number, field)) = fields.next()? {
+    while let Some((number, field)) = fields.next_field()? {
         match (number, field) {
             (1, Field::Delimited(bytes)) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotUtf8)?;
@@ -245,7 +246,7 @@ fn check_value(value: &[u8], left: usize, depth: usize) -> Result<Form, Fault> {
     let mut message_kind = None;
     let mut form = Form::Plain;
     let mut fields = Fields::of(value);
-    while let Some((number, field)) = fields.next()? {
+    while let Some((number, field)) = fields.next_field()? {
         kinds += 1;
         if matches!(number, STRUCT | LIST) && message_kind.replace(number) == Some(number) {
             // Decoders would have to merge the two, and not all of them do.
@@ -284,7 +285,7 @@ fn check_struct(entries: &[u8], left: usize, depth: usize) -> Result<Form, Fault
     let mut keys = Keys::default();
     let mut form = Form::Plain;
     let mut fields = Fields::of(entries);
-    while let Some((number, field)) = fields.next()? {
+    while let Some((number, field)) = fields.next_field()? {
         match (number, field) {
             (1, Field::Delimited(entry)) => {
                 let (key, value, entry_form) = split_entry(entry)?;
@@ -303,7 +304,7 @@ fn check_struct(entries: &[u8], left: usize, depth: usize) -> Result<Form, Fault
 fn check_list(elements: &[u8], left: usize, depth: usize) -> Result<Form, Fault> {
     let mut form = Form::Plain;
     let mut fields = Fields::of(elements);
-    while let Some((number, field)) = fields.next()? {
+    while let Some((number, field)) = fields.next_field()? {
         match (number, field) {
             (1, Field::Delimited(value)) => form = form.and(check_value(value, left, depth)?),
             (1, _) => return Err(Fault::Malformed),
@@ -343,7 +344,7 @@ impl<'a> Keys<'a> {
 pub fn put_plain_value(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Fault> {
     let mut last = None;
     let mut fields = Fields::of(value);
-    while let Some((number, field)) = fields.next()? {
+    while let Some((number, field)) = fields.next_field()? {
         if (NULL..=LIST).contains(&number) {
             last = Some((number, field));
         }
@@ -402,7 +403,7 @@ pub fn last_of_each(entries: &[u8]) -> Result<Vec<(&str, &[u8])>, Fault> {
 pub fn list_elements(message: &[u8]) -> Result<Vec<&[u8]>, Fault> {
     let mut found = Vec::new();
     let mut fields = Fields::of(message);
-    while let Some((number, field)) = fields.next()? {
+    while let Some((number, field)) = fields.next_field()? {
         match (number, field) {
             (1, Field::Delimited(element)) => found.push(element),
             (1, _) => return Err(Fault::Malformed),
@@ -424,7 +425,7 @@ pub enum Kind<'a> {
 
 /// Looks into a plain value.
 pub fn kind_of(value: &[u8]) -> Kind<'_> {
-    match Fields::of(value).next() {
+    match Fields::of(value).next_field() {
         Ok(Some((NUMBER, Field::Fixed64(bytes)))) => Kind::Number(f64::from_le_bytes(bytes)),
         Ok(Some((LIST, Field::Delimited(elements)))) => Kind::List(elements),
         _ => Kind::Other,

@@ -1,5 +1,10 @@
 //! What can be tested within one process: the rules, every store against them, and the running service.
 
 mod cli;
+mod house;
+mod model;
+mod redis_link;
+mod rules;
 mod server;
+mod store_contract;
 mod support;

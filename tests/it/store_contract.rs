@@ -3,6 +3,12 @@
 //! A new store implements [`Backend`](crate::support::backend::Backend) and gets its line at the end of
 //! this file. What it cannot do it names there, with the reason; the suite asserts the lack.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::unchecked_time_subtraction,
+    reason = "a test fails by panicking"
+)]
+
 mod bounds;
 mod claims;
 mod conversations;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::replay::{Outcome, Remembered};
-use super::{Moment, OwnerRecord, entry_bytes, shown};
+use super::{Moment, OwnerRecord, conversation_bytes, entry_bytes, shown};
 use crate::session::credentials::{Credentials, Sealed};
 use crate::session::event::{Change, Event};
 use crate::session::limits::{AtSessionLimit, LimitName};
 use crate::session::names::{CredentialName, RecordId, SessionId};
-use crate::session::record::{Mcp, Meta, Record, Session};
+use crate::session::record::{Extras, Kept, Mcp, Meta, Record, Session};
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::{Request, Rpc};
 use crate::session::state::State;
@@ -49,15 +49,19 @@ pub struct Create {
 impl Create {
     /// About how many bytes an owner's record grows by, at most.
     pub fn len_bytes(&self) -> usize {
-        let text = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
+        let extras = Extras {
+            provider_session_id: self.provider_session_id.clone(),
+            conversation: self.conversation.clone(),
+            labels: self.labels.clone(),
+            mcp: self.mcp.clone(),
+            credentials: Credentials::first(&self.credentials),
+        };
+        let conversation = self.conversation.as_deref();
         entry_bytes(&self.id)
             + size_of::<Record>()
             + self.state.len_bytes()
-            + 2 * text(&self.conversation)
-            + text(&self.provider_session_id)
-            + self.labels.as_deref().map_or(0, Record::label_bytes)
-            + self.mcp.as_deref().map_or(0, Record::mcp_bytes)
-            + Credentials::bytes_of(&self.credentials)
+            + extras.len_bytes()
+            + conversation.map_or(0, conversation_bytes)
             + Remembered::MOST_FIXED_BYTES
     }
 }
@@ -119,7 +123,7 @@ impl OwnerRecord {
                 OnExisting::Fail => return Err(Refusal::ConversationExists),
                 OnExisting::Replace => Some(id),
                 // An older login's session is no answer to a newer login.
-                OnExisting::Return if is_older(&record.meta, create.authenticated_at) => Some(id),
+                OnExisting::Return if is_older(&record.kept, create.authenticated_at) => Some(id),
                 OnExisting::Return => return Ok(self.return_existing(moment, &id, request)),
             },
         };
@@ -135,7 +139,7 @@ impl OwnerRecord {
         self.forget(&create.id, moment, events);
         let record = self.new_record(moment, create);
         let id = create.id.clone();
-        events.push(self.event(moment.now, &id, &record.meta, Change::Created));
+        events.push(self.event(moment.now, &id, &record.kept, Change::Created));
         let session = shown(&id, &record, Some(record.state.clone()));
         self.insert_live(id.clone(), record);
         self.remember(moment, Rpc::Create, request, || Outcome::Session {
@@ -160,7 +164,7 @@ impl OwnerRecord {
     ) -> Created {
         let session = {
             let record = self.live.get_mut(id).expect("found alive just now");
-            record.meta.slide(moment.now);
+            record.kept.slide(moment.now);
             shown(id, record, Some(record.state.clone()))
         };
         let revision = session.meta.revision;
@@ -203,7 +207,7 @@ impl OwnerRecord {
                         LimitName::SessionsPerOwner.check(asked, limits.sessions_per_owner)?;
                     }
                     AtSessionLimit::EndLeastRecent => {
-                        others.sort_by_key(|(id, record)| (record.meta.last_used_at, *id));
+                        others.sort_by_key(|(id, record)| (record.kept.last_used_at, *id));
                         let surplus = asked - limits.sessions_per_owner;
                         evicted.extend(others.iter().take(surplus).map(|(id, _)| (*id).clone()));
                     }
@@ -222,7 +226,7 @@ impl OwnerRecord {
         let end = self
             .live
             .get(id)
-            .and_then(|record| self.end_of(&record.meta, moment));
+            .and_then(|record| self.end_of(&record.kept, moment));
         if let Some((reason, at)) = end {
             self.end_live(id, reason, at, events);
         }
@@ -236,8 +240,8 @@ impl OwnerRecord {
             .map(super::Mark::first_uncovered)
             .fold(moment.now, Time::max);
         let expires_at = created_at.after(create.max_lifetime);
-        Record {
-            meta: Meta {
+        let mut record = Record {
+            kept: Meta {
                 record_id: create.record_id,
                 revision: 1,
                 created_at,
@@ -249,13 +253,17 @@ impl OwnerRecord {
                 conversation: create.conversation.clone(),
                 labels: create.labels.clone(),
                 mcp: create.mcp.clone(),
-            },
+            }
+            .into(),
             state: create.state.clone(),
-            credentials: Credentials::first(&create.credentials),
+        };
+        if let Some(credentials) = Credentials::first(&create.credentials) {
+            record.kept.extras_mut().credentials = Some(credentials);
         }
+        record
     }
 }
 
-fn is_older(existing: &Meta, authenticated_at: Option<Time>) -> bool {
+fn is_older(existing: &Kept, authenticated_at: Option<Time>) -> bool {
     authenticated_at.is_some_and(|at| existing.authenticated_at < at)
 }

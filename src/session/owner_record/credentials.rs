@@ -9,7 +9,7 @@ use super::{Moment, OwnerRecord};
 use crate::session::credentials::{Credentials, Field, Lease, Sealed};
 use crate::session::limits::LimitName;
 use crate::session::names::{CredentialName, LeaseId, RecordId, SessionId};
-use crate::session::record::Record;
+use crate::session::record::{Extras, Record};
 use crate::session::refusal::Refusal;
 use crate::session::time::Time;
 
@@ -49,7 +49,7 @@ pub struct PutCredential {
 impl PutCredential {
     /// About how many bytes an owner's record grows by, at most.
     pub fn len_bytes(&self) -> usize {
-        Credentials::bytes_of(&[(self.name.clone(), self.sealed.clone())])
+        size_of::<Extras>() + Credentials::bytes_of(&[(self.name.clone(), self.sealed.clone())])
     }
 }
 
@@ -103,9 +103,9 @@ impl OwnerRecord {
         name: &CredentialName,
     ) -> Result<Looked, Refusal> {
         let record = self.use_live(moment, id)?;
-        let credentials = record.credentials.as_deref();
+        let credentials = record.kept.credentials();
         Ok(Looked {
-            record_id: record.meta.record_id,
+            record_id: record.kept.record_id,
             next_version: credentials.map_or(1, |kept| kept.next_version(name)),
             credential: credentials
                 .and_then(|kept| kept.get(name))
@@ -121,7 +121,7 @@ impl OwnerRecord {
         put: &PutCredential,
     ) -> Result<u64, Refusal> {
         let record = self.find(id, moment)?;
-        let kept = record.credentials.as_deref();
+        let kept = record.kept.credentials();
         let field = kept.and_then(|kept| kept.get(&put.name));
         if let Some(lease) = put.lease {
             match field {
@@ -145,12 +145,10 @@ impl OwnerRecord {
             )?;
         }
         self.change_live(id, |record| {
-            record.meta.slide(moment.now);
-            record.credentials.get_or_insert_default().write(
-                &put.name,
-                put.sealed.clone(),
-                put.lease,
-            );
+            record.kept.slide(moment.now);
+            let extras = record.kept.extras_mut();
+            let credentials = extras.credentials.get_or_insert_default();
+            credentials.write(&put.name, put.sealed.clone(), put.lease);
         });
         Ok(put.version)
     }
@@ -164,7 +162,7 @@ impl OwnerRecord {
     ) -> Result<bool, Refusal> {
         self.use_live(moment, id)?;
         let deleted = self.change_live(id, |record| {
-            let kept = record.credentials.as_deref_mut();
+            let kept = record.kept.credentials_mut();
             kept.is_some_and(|kept| kept.remove(name))
         });
         Ok(deleted.unwrap_or_default())
@@ -178,8 +176,8 @@ impl OwnerRecord {
         begin: &BeginRefresh,
     ) -> Result<Begun, Refusal> {
         let record = self.use_live(moment, id)?;
-        let record_id = record.meta.record_id;
-        let kept = record.credentials.as_deref_mut();
+        let record_id = record.kept.record_id;
+        let kept = record.kept.credentials_mut();
         let field = kept
             .and_then(|kept| kept.get_mut(&begin.name))
             .ok_or(Refusal::CredentialNotFound)?;
@@ -220,7 +218,7 @@ impl OwnerRecord {
         lease: LeaseId,
     ) -> Result<bool, Refusal> {
         let record = self.use_live(moment, id)?;
-        let kept = record.credentials.as_deref_mut();
+        let kept = record.kept.credentials_mut();
         let field = kept.and_then(|kept| kept.get_mut(name));
         let held = field.filter(|field| field.lease.is_some_and(|held| held.id == lease));
         // Whether an earlier holder is in doubt stays known: nothing has been refreshed since.
@@ -231,7 +229,7 @@ impl OwnerRecord {
     fn use_live(&mut self, moment: &Moment<'_>, id: &SessionId) -> Result<&mut Record, Refusal> {
         self.find(id, moment)?;
         let record = self.live.get_mut(id).ok_or(Refusal::NotFound)?;
-        record.meta.slide(moment.now);
+        record.kept.slide(moment.now);
         Ok(record)
     }
 }

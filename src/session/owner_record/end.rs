@@ -4,7 +4,7 @@ use super::{Moment, OwnerRecord};
 use crate::session::event::Event;
 use crate::session::marks::Reach;
 use crate::session::names::{RecordId, SessionId};
-use crate::session::record::Meta;
+use crate::session::record::Kept;
 use crate::session::refusal::{EndReason, InvalidationReason};
 use crate::session::time::Time;
 
@@ -62,9 +62,9 @@ impl OwnerRecord {
         let meant: Vec<SessionId> = self
             .alive(moment)
             .filter(|(id, record)| {
-                self.is_meant(id, &record.meta, &invalidation.target)
-                    && Some(record.meta.record_id) != spared
-                    && reach.covers(&record.meta, moment.now)
+                self.is_meant(id, &record.kept, &invalidation.target)
+                    && Some(record.kept.record_id) != spared
+                    && reach.covers(&record.kept, moment.now)
             })
             .map(|(id, _)| id.clone())
             .collect();
@@ -94,7 +94,7 @@ impl OwnerRecord {
     /// The record that bears an id, or bore it before a rotation.
     pub fn spared(&self, id: Option<&SessionId>) -> Option<RecordId> {
         let id = id?;
-        let live = self.live.get(id).map(|record| record.meta.record_id);
+        let live = self.live.get(id).map(|record| record.kept.record_id);
         live.or_else(|| self.tombstone(id).map(|tombstone| tombstone.record_id))
     }
 
@@ -103,24 +103,24 @@ impl OwnerRecord {
     fn reach_all_made(&self, reach: Reach, moment: &Moment<'_>) -> Reach {
         match reach {
             Reach::Made(until) if until >= moment.now => {
-                let made = self.live.iter().map(|(_, record)| record.meta.created_at);
+                let made = self.live.iter().map(|(_, record)| record.kept.created_at);
                 Reach::Made(made.fold(until, Time::max))
             }
             reach => reach,
         }
     }
 
-    fn is_meant(&self, id: &SessionId, meta: &Meta, target: &Target) -> bool {
+    fn is_meant(&self, id: &SessionId, kept: &Kept, target: &Target) -> bool {
         match target {
             Target::All => true,
             Target::ProviderSession(provider_session_id) => {
-                meta.provider_session_id.as_deref() == Some(provider_session_id)
+                kept.provider_session_id().map(|login| &**login) == Some(provider_session_id)
             }
             Target::Id(wanted) => {
                 id == wanted
                     || self
                         .tombstone(wanted)
-                        .is_some_and(|tombstone| tombstone.record_id == meta.record_id)
+                        .is_some_and(|tombstone| tombstone.record_id == kept.record_id)
             }
         }
     }

@@ -33,11 +33,11 @@ impl OwnerRecord {
             .filter(|(id, record)| {
                 page.after
                     .as_ref()
-                    .is_none_or(|last| (record.meta.created_at, *id) < (last.created_at, &last.id))
+                    .is_none_or(|last| (record.kept.created_at, *id) < (last.created_at, &last.id))
             })
             .collect();
         found.sort_unstable_by(|(a_id, a), (b_id, b)| {
-            (b.meta.created_at, *b_id).cmp(&(a.meta.created_at, *a_id))
+            (b.kept.created_at, *b_id).cmp(&(a.kept.created_at, *a_id))
         });
         let more = found.len() > page.size;
         found.truncate(page.size);

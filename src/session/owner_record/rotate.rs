@@ -82,24 +82,26 @@ impl OwnerRecord {
             id.clone(),
             EndReason::Rotated,
             moment.now,
-            record.meta.record_id,
+            record.kept.record_id,
         );
-        let meta = &mut record.meta;
-        let previous_provider_session_id = meta.provider_session_id.clone();
-        meta.slide(moment.now);
+        let kept = &mut record.kept;
+        let previous_provider_session_id = kept.provider_session_id().cloned();
+        kept.slide(moment.now);
         if let Some(at) = rotate.authenticated_at {
-            meta.authenticated_at = at;
+            kept.authenticated_at = at;
         }
         if let Some(provider_session_id) = &rotate.provider_session_id {
-            meta.provider_session_id.clone_from(provider_session_id);
+            kept.extras_mut()
+                .provider_session_id
+                .clone_from(provider_session_id);
         }
         let new_id = rotate.new_id.clone();
-        let revision = record.meta.revision;
+        let revision = record.kept.revision;
         let change = Change::Rotated {
             previous: id.clone(),
             previous_provider_session_id,
         };
-        events.push(self.event(moment.now, &new_id, &record.meta, change));
+        events.push(self.event(moment.now, &new_id, &record.kept, change));
         let session = shown(&new_id, &record, Some(record.state.clone()));
         self.insert_live(new_id.clone(), record);
         self.remember(moment, Rpc::Rotate, request, || Outcome::Session {

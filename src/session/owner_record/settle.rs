@@ -12,7 +12,7 @@ impl OwnerRecord {
             .live
             .iter()
             .filter_map(|(id, record)| {
-                let (reason, at) = self.end_of(&record.meta, moment)?;
+                let (reason, at) = self.end_of(&record.kept, moment)?;
                 Some((at, id.clone(), reason))
             })
             .collect();
@@ -70,7 +70,7 @@ impl OwnerRecord {
         let deadlines = self
             .live
             .iter()
-            .map(|(_, record)| record.meta.idle_expires_at());
+            .map(|(_, record)| record.kept.idle_expires_at());
         let Some(rest) = &self.rest else {
             return deadlines.min();
         };

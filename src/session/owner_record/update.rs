@@ -7,7 +7,7 @@ use super::{Moment, OwnerRecord, shown};
 use crate::session::credentials::Sealed;
 use crate::session::event::{Change, Event};
 use crate::session::names::{RecordId, SessionId};
-use crate::session::record::{Mcp, Record, Session};
+use crate::session::record::{Extras, Mcp, Session};
 use crate::session::refusal::Refusal;
 use crate::session::request::{Request, Rpc};
 use crate::session::state::Patch;
@@ -51,12 +51,13 @@ impl Update {
     /// About how many bytes an owner's record grows by, at most.
     pub fn len_bytes(&self) -> usize {
         let keys = self.patch.increment.iter().map(|(key, _)| key.len() + 64);
+        let extras = Extras {
+            labels: self.labels.clone(),
+            mcp: self.mcp.clone(),
+            ..Extras::default()
+        };
         self.patch.len_bytes()
-            + self.mcp.as_ref().map_or(0, |mcp| Record::mcp_bytes(mcp))
-            + self
-                .labels
-                .as_ref()
-                .map_or(0, |labels| Record::label_bytes(labels))
+            + extras.len_bytes()
             + keys.sum::<usize>()
             + self
                 .sealed_increments
@@ -98,39 +99,39 @@ impl OwnerRecord {
         let record = self.find(id, moment)?;
         if update
             .of_record
-            .is_some_and(|wanted| wanted != record.meta.record_id)
+            .is_some_and(|wanted| wanted != record.kept.record_id)
         {
             return Err(Refusal::OtherRecord);
         }
-        let current = record.meta.revision;
+        let current = record.kept.revision;
         if update.if_revision.is_some_and(|wanted| wanted != current) {
             return Err(Refusal::RevisionMismatch { current });
         }
         let (state, increments) = record.state.patched(&update.patch, moment.limits)?;
 
-        let (session, meta) = self
+        let (session, kept) = self
             .change_live(id, |record| {
-                record.meta.slide(moment.now);
+                record.kept.slide(moment.now);
                 if !update.changes_nothing() {
-                    record.meta.revision += 1;
+                    record.kept.revision += 1;
                     record.state = state;
                 }
                 if let Some(mcp) = &update.mcp {
-                    record.meta.mcp = Some(Arc::clone(mcp));
+                    record.kept.extras_mut().mcp = Some(Arc::clone(mcp));
                 }
                 if let Some(labels) = &update.labels {
-                    record.meta.labels = Some(Arc::clone(labels));
+                    record.kept.extras_mut().labels = Some(Arc::clone(labels));
                 }
                 let state = update.show_state.then(|| record.state.clone());
-                (shown(id, record, state), record.meta.clone())
+                (shown(id, record, state), record.kept.clone())
             })
             .ok_or(Refusal::NotFound)?;
         if moment.limits.watch_updates && !update.changes_nothing() {
-            events.push(self.event(moment.now, id, &meta, Change::Updated));
+            events.push(self.event(moment.now, id, &kept, Change::Updated));
         }
         self.remember(moment, Rpc::Update, request, || Outcome::Session {
             id: id.clone(),
-            revision: meta.revision,
+            revision: kept.revision,
             created: false,
             increments: increments.clone().into(),
             sealed_increments: update.sealed_increments.clone(),

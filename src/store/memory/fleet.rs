@@ -43,21 +43,6 @@ impl Fleet {
         }
     }
 
-    /// What an operation on an owner's record needs to know.
-    pub(super) fn moment<'a>(
-        &self,
-        limits: &'a Namespace,
-        now: Time,
-        marks: &'a [Mark],
-    ) -> Moment<'a> {
-        Moment {
-            now,
-            limits: &limits.limits,
-            marks,
-            usage: Usage::default(),
-        }
-    }
-
     /// How much the others have that share a limit with an owner.
     pub(super) fn usage(&self, owner: &Owner) -> Usage {
         let tenant = self.tenants.as_ref().map_or(0, |tenants| {
@@ -106,6 +91,16 @@ impl Fleet {
         now.max(Time::from_millis(
             self.latest_created.load(Ordering::Acquire),
         ))
+    }
+}
+
+/// What an operation on an owner's record needs to know, but for the usage of others.
+pub(super) fn moment<'a>(namespace: &'a Namespace, now: Time, marks: &'a [Mark]) -> Moment<'a> {
+    Moment {
+        now,
+        limits: &namespace.limits,
+        marks,
+        usage: Usage::default(),
     }
 }
 

@@ -14,7 +14,7 @@ struct Entry {
 
 impl Entry {
     /// The hash table wants both ends of a hash well mixed.
-    fn spread(&self) -> u64 {
+    fn spread(self) -> u64 {
         u64::from(self.hash) << 32 | u64::from(self.hash)
     }
 }
@@ -37,7 +37,11 @@ impl Index {
             slot,
         };
         self.0
-            .entry(entry.spread(), |known| *known == entry, Entry::spread)
+            .entry(
+                entry.spread(),
+                |known| *known == entry,
+                |known| known.spread(),
+            )
             .or_insert(entry);
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, moment};
 use super::shard::{Shard, Size};
 use super::{Growth, MemoryStore, leaves_tombstone};
 use crate::session::event::{Event, What};
@@ -123,7 +123,7 @@ impl MemoryStore {
                 }
                 let now = self.clock.now();
                 let marks = fleet.marks.concerning(slot.record.owner());
-                let moment = fleet.moment(namespace, now, &marks);
+                let moment = moment(namespace, now, &marks);
                 let invalidation = Invalidation {
                     target: target.clone(),
                     reach: revocation.reach(now),
@@ -183,6 +183,10 @@ impl MemoryStore {
         let Some(fleet) = self.fleet(&namespace.name) else {
             return Revoked::Roughly(0);
         };
+        let everything = revocation.except.is_none() && revocation.authenticated_until.is_none();
+        if matches!(subject, Subject::Everybody) && everything {
+            return Revoked::Roughly(fleet.sessions());
+        }
         let spared = self.spared(&fleet, revocation, subject);
         let mut covered = 0;
         for shard in &self.shards {
@@ -225,12 +229,12 @@ impl MemoryStore {
         }
         let now = self.clock.now();
         let marks = fleet.marks.concerning(slot.record.owner());
-        let moment = fleet.moment(&fleet.namespace, now, &marks);
+        let moment = moment(&fleet.namespace, now, &marks);
         let reach = revocation.reach(now);
         slot.record
             .alive(&moment)
             .filter(|(_, record)| {
-                !spared.contains(&record.meta.record_id) && reach.covers(&record.meta, now)
+                !spared.contains(&record.kept.record_id) && reach.covers(&record.kept, now)
             })
             .count()
     }
@@ -277,7 +281,7 @@ impl MemoryStore {
                 };
                 let owner = slot.record.owner();
                 let marks = fleet.marks.concerning(owner);
-                let moment = fleet.moment(namespace, self.clock.now(), &marks);
+                let moment = moment(namespace, self.clock.now(), &marks);
                 if Arc::ptr_eq(&slot.fleet, &fleet) && slot.record.knows(id, &moment) {
                     bearers.push(owner.clone());
                 }

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use super::fleet::{Fleet, shift};
 use super::index::Index;
@@ -90,7 +90,7 @@ pub(super) struct Shard {
     ids: Index,
     logins: Index,
     /// When which slot is to be settled. An entry that says another time than its slot is void.
-    due: BinaryHeap<Reverse<(Time, u32)>>,
+    due: BinaryHeap<Reverse<(Second, u32)>>,
 }
 
 /// One owner's record, and what the store needs to find it again.
@@ -98,8 +98,8 @@ pub(super) struct Shard {
 pub(super) struct Slot {
     pub(super) fleet: Arc<Fleet>,
     pub(super) record: OwnerRecord,
-    address: Address,
-    due: Option<Time>,
+    spot: u64,
+    due: Option<Second>,
 }
 
 /// The size of a record, to count by.
@@ -111,7 +111,7 @@ pub(super) struct Size {
 
 impl Size {
     /// What a slot takes beside its record: itself, and its entries in the index and in the queue.
-    pub(super) const SLOT: usize = size_of::<Slot>() + 48;
+    pub(super) const SLOT: usize = size_of::<Slot>() + 40;
 
     pub(super) fn of(record: &OwnerRecord) -> Size {
         Size {
@@ -122,9 +122,6 @@ impl Size {
 }
 
 impl Shard {
-    /// Owners are settled at whole steps of this, so that nobody is settled for every millisecond.
-    const STEP: Duration = Duration::from_millis(500);
-
     pub(super) fn new() -> Shard {
         Shard {
             slots: Slab::new(),
@@ -138,7 +135,7 @@ impl Shard {
     pub(super) fn find(&self, fleet: &Arc<Fleet>, owner: &Owner, address: Address) -> Option<u32> {
         self.owners.find(address.hash).find(|&number| {
             self.slots.get(number).is_some_and(|slot| {
-                slot.address.spot == address.spot
+                slot.spot == address.spot
                     && Arc::ptr_eq(&slot.fleet, fleet)
                     && slot.record.owner() == owner
             })
@@ -178,7 +175,7 @@ impl Shard {
         let number = self.slots.insert(Slot {
             fleet: Arc::clone(fleet),
             record,
-            address,
+            spot: address.spot,
             due: None,
         });
         self.owners.insert(address.hash, number);
@@ -279,29 +276,30 @@ impl Shard {
         }
         if slot.record.is_empty() {
             shift(&totals.bytes, Size::of(&slot.record).bytes, 0);
-            self.owners.remove(slot.address.hash, number);
+            let address = hashes.of_spot(name, slot.record.owner(), slot.spot);
+            self.owners.remove(address.hash, number);
             self.slots.remove(number);
         }
     }
 
     /// Makes sure that a slot is looked at when `time` has come.
     pub(super) fn look_at(&mut self, number: u32, time: Time) {
-        let time = next_step(time, Self::STEP);
+        let second = Second::not_before(time);
         let Some(slot) = self.slots.get_mut(number) else {
             return;
         };
-        if slot.due.is_some_and(|due| due <= time) {
+        if slot.due.is_some_and(|due| due <= second) {
             return;
         }
-        slot.due = Some(time);
-        self.due.push(Reverse((time, number)));
+        slot.due = Some(second);
+        self.due.push(Reverse((second, number)));
         // Each earlier time leaves a void entry behind.
         if self.due.len() > 2 * self.slots.end() as usize + 64 {
             let slots = &self.slots;
-            self.due.retain(|Reverse((time, number))| {
+            self.due.retain(|Reverse((second, number))| {
                 slots
                     .get(*number)
-                    .is_some_and(|slot| slot.due == Some(*time))
+                    .is_some_and(|slot| slot.due == Some(*second))
             });
         }
     }
@@ -309,16 +307,16 @@ impl Shard {
     /// The next slot that is due, and since when. It is not due any more.
     pub(super) fn next_due(&mut self, now: Time) -> Option<(u32, Time)> {
         loop {
-            let &Reverse((time, number)) = self.due.peek()?;
-            if time > now {
+            let &Reverse((second, number)) = self.due.peek()?;
+            if second.start() > now {
                 return None;
             }
             self.due.pop();
             if let Some(slot) = self.slots.get_mut(number)
-                && slot.due == Some(time)
+                && slot.due == Some(second)
             {
                 slot.due = None;
-                return Some((number, time));
+                return Some((number, second.start()));
             }
         }
     }
@@ -327,16 +325,69 @@ impl Shard {
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.due
             .peek()
-            .is_some_and(|Reverse((time, _))| *time <= now)
+            .is_some_and(|Reverse((second, _))| second.start() <= now)
     }
 }
 
-/// The first whole step at or after a time.
-fn next_step(time: Time, step: Duration) -> Time {
-    let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
-    let past = time.as_millis().rem_euclid(step);
-    if past == 0 {
-        return time;
+/// A whole second since the epoch. Owners are settled at these, so that nobody is settled for every
+/// millisecond, and a million entries of the queue stay small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Second(NonZeroU32);
+
+impl Second {
+    /// The first second that does not start before a time.
+    fn not_before(time: Time) -> Second {
+        let seconds = time.as_millis().max(1).saturating_add(999) / 1000;
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        Second(NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN))
     }
-    Time::from_millis(time.as_millis().saturating_add(step - past))
+
+    fn start(self) -> Time {
+        Time::from_millis(i64::from(self.0.get()) * 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::limits::Limits;
+    use crate::store::Namespace;
+    use crate::store::memory::event_log::EventLog;
+
+    #[test]
+    fn owners_whose_hashes_are_equal_are_told_apart() {
+        let fleet = |name: &str| {
+            let namespace = Namespace {
+                name: NamespaceName::new(name).expect("a good name"),
+                limits: Limits::default(),
+            };
+            Arc::new(Fleet::new(Arc::new(namespace), EventLog::new(1, 1)))
+        };
+        let owner = |user| Owner::new("acme", user, "").expect("a good owner");
+        let (here, there) = (fleet("here"), fleet("there"));
+        let address = |spot| Address { hash: 7, spot };
+        let mut shard = Shard::new();
+        let mut places = Vec::new();
+        for fleet in [&here, &there] {
+            for user in ["ann", "bob", ""] {
+                for spot in [0, 1] {
+                    assert_eq!(shard.find(fleet, &owner(user), address(spot)), None);
+                    let record = OwnerRecord::new(owner(user));
+                    let number = shard.insert(fleet, address(spot), record);
+                    places.push((fleet, owner(user), address(spot), number));
+                }
+            }
+        }
+        for (fleet, owner, address, number) in places {
+            assert_eq!(shard.find(fleet, &owner, address), Some(number));
+        }
+    }
+
+    #[test]
+    fn seconds_do_not_start_early() {
+        for (millis, second) in [(-5, 1), (0, 1), (1000, 1), (1001, 2), (i64::MAX, u32::MAX)] {
+            let found = Second::not_before(Time::from_millis(millis));
+            assert_eq!(found.0.get(), second);
+        }
+    }
 }

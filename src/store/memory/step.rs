@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::MemoryStore;
+use super::fleet::moment;
 use super::shard::{Address, Size};
 use crate::session::event::{Change, Event, What};
 use crate::session::limits::LimitName;
@@ -42,7 +43,7 @@ impl MemoryStore {
             return Err(Refusal::NotFound);
         };
         let marks = fleet.marks.concerning(&place.owner);
-        let moment = fleet.moment(&place.namespace, self.clock.now(), &marks);
+        let moment = moment(&place.namespace, self.clock.now(), &marks);
         let slot = shard.slot_mut(number).ok_or(Refusal::NotFound)?;
         read(&mut slot.record, &moment)
     }
@@ -62,7 +63,7 @@ impl MemoryStore {
         let mut shard = self.shard(address);
         let found = shard.find(&fleet, &place.owner, address);
         let marks = fleet.marks.concerning(&place.owner);
-        let mut moment = fleet.moment(&place.namespace, self.clock.now(), &marks);
+        let mut moment = moment(&place.namespace, self.clock.now(), &marks);
         let mut events = Vec::new();
 
         let room = growth.is_none_or(|growth| {

@@ -11,7 +11,7 @@ use tenure::session::owner_record::{
     Rotated, Target, Update, Updated, Usage,
 };
 use tenure::session::record::Session;
-use tenure::session::refusal::{EndReason, Refusal};
+use tenure::session::refusal::EndReason;
 use tenure::session::time::Time;
 use tenure::store::{Answer, Namespace, Place, Revocation, Revoked, Selector};
 

@@ -115,6 +115,10 @@ impl UpdateStep {
 pub(crate) struct RotateStep {
     new_id: Id,
     login_age: Option<Duration>,
+    #[expect(
+        clippy::option_option,
+        reason = "a rotation keeps the login, forgets it, or takes one"
+    )]
     login: Option<Option<&'static str>>,
     request: Option<Request>,
 }

@@ -116,7 +116,7 @@ impl Life {
         let reach = Reach::Made(self.now);
         let target = match how {
             How::Expire => {
-                self.now = self.now.after(Duration::from_secs(100_000));
+                self.now = self.now.after(Duration::from_hours(30));
                 return;
             }
             How::Delete => {
@@ -162,8 +162,8 @@ fn plain(id: &SessionId) -> Create {
         mcp: None,
         labels: None,
         credentials: Vec::new(),
-        idle_ttl: Duration::from_secs(900),
-        max_lifetime: Duration::from_secs(43_200),
+        idle_ttl: Duration::from_mins(15),
+        max_lifetime: Duration::from_hours(12),
         authenticated_at: None,
         provider_session_id: None,
         on_existing: OnExisting::Fail,
@@ -255,7 +255,7 @@ proptest! {
         how in how(),
         after in proptest::collection::vec(step(), 1..40),
     ) {
-        let (mut life, _) = Life::new(Duration::from_secs(900), Duration::from_secs(3600));
+        let (mut life, _) = Life::new(Duration::from_mins(15), Duration::from_hours(1));
         for step in before {
             life.take(step).expect("alive");
         }
@@ -281,7 +281,7 @@ proptest! {
         ),
         logins in proptest::collection::vec(-1000..20_000_i64, 1..20),
     ) {
-        let (mut life, _) = Life::new(Duration::from_secs(900), Duration::from_secs(3600));
+        let (mut life, _) = Life::new(Duration::from_mins(15), Duration::from_hours(1));
         let mut wide = Mark::default();
         // The latest login that must be refused.
         let mut frontier = Time::EARLIEST;
@@ -347,10 +347,10 @@ fn a_mark_that_is_raised_for_nothing_new_changes_no_reason() {
 
 #[test]
 fn a_rotated_id_is_not_due_while_its_session_lives() {
-    let (mut life, _) = Life::new(Duration::from_secs(86_400), Duration::from_secs(86_400));
+    let (mut life, _) = Life::new(Duration::from_hours(24), Duration::from_hours(24));
     life.take(Step::Rotate).expect("a new id");
     life.now = life.now.after(2 * life.limits.tombstone_ttl);
     life.take(Step::Settle).expect("alive");
     let due = life.now(|record, moment| record.next_due(moment));
-    assert_eq!(due, Some(START.after(Duration::from_secs(86_400))));
+    assert_eq!(due, Some(START.after(Duration::from_hours(24))));
 }

@@ -25,9 +25,9 @@ use tenure::store::{
 use super::backend::{Backend, TimeMachine};
 
 /// The default idle TTL of the suite's sessions.
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const IDLE: Duration = Duration::from_mins(1);
 /// Their lifetime.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(600);
+pub(crate) const LIFETIME: Duration = Duration::from_mins(10);
 /// As little as anything takes.
 pub(crate) const MOMENT: Duration = Duration::from_millis(1);
 

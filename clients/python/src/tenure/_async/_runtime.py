@@ -1,0 +1,51 @@
+"""What the two kinds of client do differently: here with asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from .._settings import TokenSource
+
+Channel = aio.Channel
+Cancelled = asyncio.CancelledError
+sleep = asyncio.sleep
+
+
+def open_channel(
+    target: str,
+    credentials: grpc.ChannelCredentials | None,
+    options: tuple[tuple[str, Any], ...],
+) -> aio.Channel:
+    """A channel; it connects at the first call, and again by itself."""
+    if credentials is None:
+        return aio.insecure_channel(target, options=options)
+    return aio.secure_channel(target, credentials, options=options)
+
+
+async def read_message(call: Any, timeout: float | None) -> Any:
+    """The next message of a stream, or None at its end. TimeoutError if there is none in time."""
+    try:
+        message = await asyncio.wait_for(call.read(), timeout)
+    except asyncio.TimeoutError:
+        raise TimeoutError from None
+    return None if message is aio.EOF else message
+
+
+async def resolve(source: TokenSource) -> object:
+    """The token of a source: a text, a function, or a coroutine function."""
+    if isinstance(source, str):
+        return source
+    token = source()
+    return await token if inspect.isawaitable(token) else token
+
+
+async def run(function: Callable[..., Any], argument: object) -> Any:
+    """Calls a function that may be a coroutine function."""
+    result = function(argument)
+    return await result if inspect.isawaitable(result) else result

@@ -1,0 +1,131 @@
+# Made from _async/_connection.py by tools/make_sync.py; change that one.
+"""One client's channels: which one a call takes, and when it is repeated."""
+
+from __future__ import annotations
+
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+import grpc
+
+from .._metadata import Carrier, correlation_id, inject_trace
+from .._retry import RetryBudget, is_transient, pause
+from .._settings import Settings, bearer
+from ..errors import TenureError, from_rpc_error
+from ..v1.credential_service_pb2_grpc import CredentialServiceStub
+from ..v1.session_service_pb2_grpc import SessionServiceStub
+from ._runtime import Cancelled, Channel, open_channel, resolve, sleep
+
+_REST = 1.0
+
+
+def client_closed() -> TenureError:
+    """Whoever calls through a closed client gets this."""
+    return TenureError("the client is closed", reason="CLIENT_CLOSED")
+
+
+class Endpoint:
+    """One address."""
+
+    def __init__(self, target: str, settings: Settings) -> None:
+        self.channel: Channel = open_channel(target, settings.credentials, settings.options)
+        self.methods: dict[str, Any] = {
+            **vars(SessionServiceStub(self.channel)),
+            **vars(CredentialServiceStub(self.channel)),
+        }
+        self.resting_until = 0.0
+
+
+class Connection:
+    """The channels, opened at the first call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.timeout = settings.timeout
+        self._settings = settings
+        self._endpoints: list[Endpoint] = []
+        self._opening = Lock()
+        self._turn = 0
+        self._budget = RetryBudget()
+        self.closed = False
+        self._authorization = bearer(settings.token) if isinstance(settings.token, str) else None
+
+    def call(self, method: str, request: Any, timeout: float | None, *, safe: bool = True) -> Any:
+        """Makes a call. A safe one is repeated when that may help, inside the deadline."""
+        deadline = monotonic() + (self.timeout if timeout is None else timeout)
+        attempt = 1
+        while True:
+            endpoint = self._next()
+            metadata = self._metadata()
+            try:
+                answer = endpoint.methods[method](
+                    request, timeout=max(deadline - monotonic(), 0.0), metadata=metadata
+                )
+            except Cancelled:
+                # Closing the client is not a cancelling of the task that waits here.
+                if self.closed:
+                    raise client_closed() from None
+                raise
+            except grpc.RpcError as failure:
+                if self.closed:
+                    raise client_closed() from None
+                error = from_rpc_error(failure)
+            else:
+                self._budget.succeeded()
+                return answer
+            if error.code == "UNAVAILABLE":
+                endpoint.resting_until = monotonic() + _REST
+            if not safe or not is_transient(error) or attempt > self._settings.retries:
+                raise error
+            wait = pause(attempt, error.retry_after)
+            if monotonic() + wait >= deadline or not self._budget.take():
+                raise error
+            sleep(wait)
+            attempt += 1
+
+    def stream(self, method: str, request: Any) -> Any:
+        """Opens a stream. Nothing is repeated here."""
+        metadata = self._metadata()
+        return self._next().methods[method](request, metadata=metadata)
+
+    def close(self) -> None:
+        """Ends what is in progress."""
+        self.closed = True
+        endpoints, self._endpoints = self._endpoints, []
+        for endpoint in endpoints:
+            endpoint.channel.close()
+
+    def _next(self) -> Endpoint:
+        endpoints = self._endpoints
+        if not endpoints:
+            endpoints = self._open()
+        if len(endpoints) == 1:
+            return endpoints[0]
+        now = monotonic()
+        chosen = endpoints[self._turn % len(endpoints)]
+        for _ in endpoints:
+            self._turn += 1
+            if chosen.resting_until <= now:
+                break
+            chosen = endpoints[self._turn % len(endpoints)]
+        return chosen
+
+    def _open(self) -> list[Endpoint]:
+        with self._opening:
+            if self.closed:
+                raise client_closed()
+            if not self._endpoints:
+                self._endpoints = [Endpoint(target, self._settings) for target in self._settings.targets]
+            return self._endpoints
+
+    def _metadata(self) -> Carrier:
+        carrier: Carrier = []
+        if self._authorization is not None:
+            carrier.append(("authorization", self._authorization))
+        elif self._settings.token is not None:
+            carrier.append(("authorization", bearer(resolve(self._settings.token))))
+        inject_trace(carrier)
+        correlation = correlation_id.get()
+        if correlation:
+            carrier.append(("tenure-correlation-id", correlation))
+        return carrier

@@ -1,0 +1,171 @@
+// The secrets kept with one session.
+
+import type { Credential, OAuthTokenSet } from "./credential.js";
+import { fromCredential, isOAuth, toCredential } from "./credential.js";
+import { InvalidValueError, malformed, RefreshLeaseLostError } from "./errors.js";
+import { CredentialService } from "./gen/tenure/v1/credential_service_pb.js";
+import type { Owner } from "./session.js";
+import { checkedText } from "./state.js";
+import { toDuration } from "./time.js";
+import type { CallOptions, Wire } from "./wire.js";
+
+/** A credential that was read. */
+export interface StoredCredential {
+  readonly credential: Credential;
+  /** Grows with each write of this name. */
+  readonly version: number;
+}
+
+/** What a refresh function is told beside the token set. */
+export interface RefreshContext {
+  /** Whether an earlier refresher disappeared: it may have used the refresh token already. */
+  readonly uncertain: boolean;
+  /** Ends with the call that asked for the token. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Gets a new token set from the authorization server, with the old one's refresh token. */
+export type Refresh = (stale: OAuthTokenSet, context: RefreshContext) => Promise<OAuthTokenSet>;
+
+/** When and how a token set is refreshed. */
+export interface FreshTokenOptions extends CallOptions {
+  /** Refresh even if it has not expired: for one that was rejected. */
+  readonly force?: boolean | undefined;
+  /** How long it must be valid from now on; without it 60 seconds. */
+  readonly minValidityMs?: number | undefined;
+  /** How long the refresh function may take before another caller may try; without it 30 seconds. */
+  readonly leaseTtlMs?: number | undefined;
+  /** How long to wait for another caller's refresh; without it 30 seconds. */
+  readonly waitMs?: number | undefined;
+}
+
+const rpc = CredentialService.method;
+const defaultMinValidityMs = 60_000;
+const defaultWaitMs = 30_000;
+// What the call itself may take beside its wait.
+const callMs = 5_000;
+
+interface Place {
+  readonly namespace: string;
+  readonly owner: Owner;
+  readonly sessionId: string;
+}
+
+/** The credentials kept with one session, encrypted. */
+export class Credentials {
+  readonly #wire: Wire;
+  readonly #place: Place;
+
+  /** @internal */
+  constructor(wire: Wire, place: Place) {
+    this.#wire = wire;
+    this.#place = place;
+  }
+
+  /** Stores a credential under a name, whole, and answers its version. It is not repeated by itself. */
+  async put(name: string, credential: Credential, options: CallOptions = {}): Promise<number> {
+    const request = { ...this.#named(name), credential: toCredential("credential", credential) };
+    const { version } = await this.#wire.call(rpc.putCredential, request, options);
+    return Number(version);
+  }
+
+  /** Reads a credential. */
+  async get(name: string, options: CallOptions = {}): Promise<StoredCredential> {
+    const { credential, version } = await this.#wire.call(rpc.getCredential, this.#named(name), options);
+    return { credential: fromCredential(credential), version: Number(version) };
+  }
+
+  /** Destroys a credential. False if there was none. */
+  async delete(name: string, options: CallOptions = {}): Promise<boolean> {
+    const { deleted } = await this.#wire.call(rpc.deleteCredential, this.#named(name), options);
+    return deleted;
+  }
+
+  /** The names of the credentials. */
+  async names(options: CallOptions = {}): Promise<readonly string[]> {
+    const { names } = await this.#wire.call(rpc.listCredentials, this.#place, options);
+    return names;
+  }
+
+  /** A token set that is fresh. If it is not, one caller of all instances refreshes it; the rest wait. */
+  async withFreshToken(name: string, refresh: Refresh, options: FreshTokenOptions = {}): Promise<OAuthTokenSet> {
+    const { credential, version } = await this.get(name, options);
+    const current = tokenSet(name, credential);
+    if (options.force !== true && isFresh(current, options)) {
+      return current;
+    }
+    const waitMs = options.waitMs ?? defaultWaitMs;
+    const { outcome } = await this.#wire.call(
+      rpc.beginRefresh,
+      {
+        ...this.#named(name),
+        staleVersion: BigInt(version),
+        wait: toDuration("waitMs", waitMs),
+        ...(options.leaseTtlMs !== undefined && { leaseTtl: toDuration("leaseTtlMs", options.leaseTtlMs) }),
+      },
+      { ...options, timeoutMs: options.timeoutMs ?? waitMs + callMs },
+    );
+    switch (outcome.case) {
+      case "refreshed":
+        return tokenSet(name, fromCredential(outcome.value.credential));
+      case "lease": {
+        const { leaseId, uncertain } = outcome.value;
+        const stale = tokenSet(name, fromCredential(outcome.value.credential));
+        return this.#refresh(name, leaseId, () => refresh(stale, { uncertain, signal: options.signal }), options);
+      }
+      default:
+        throw malformed("an outcome of BeginRefresh");
+    }
+  }
+
+  async #refresh(
+    name: string,
+    leaseId: string,
+    refresh: () => Promise<OAuthTokenSet>,
+    options: CallOptions,
+  ): Promise<OAuthTokenSet> {
+    const lease = { ...this.#named(name), leaseId };
+    let tokens: OAuthTokenSet;
+    let credential: ReturnType<typeof toCredential>;
+    try {
+      tokens = await refresh();
+      credential = toCredential("refreshed", tokens);
+    } catch (error) {
+      // The lease would end by itself; giving it back lets the next caller try at once.
+      await this.#wire.call(rpc.abandonRefresh, lease).catch(() => undefined);
+      throw error;
+    }
+    try {
+      // The old token may be spent by now: the result is stored even if the caller has gone away.
+      await this.#wire.call(rpc.completeRefresh, { ...lease, credential }, { timeoutMs: options.timeoutMs });
+    } catch (error) {
+      // A repetition whose first attempt arrived finds the lease used up.
+      if (error instanceof RefreshLeaseLostError && (await this.#holds(name, tokens))) {
+        return tokens;
+      }
+      throw error;
+    }
+    return tokens;
+  }
+
+  async #holds(name: string, tokens: OAuthTokenSet): Promise<boolean> {
+    const { credential } = await this.get(name);
+    return isOAuth(credential) && credential.accessToken === tokens.accessToken;
+  }
+
+  #named(name: string): Place & { name: string } {
+    return { ...this.#place, name: checkedText("name", name) };
+  }
+}
+
+function isFresh(tokens: OAuthTokenSet, options: FreshTokenOptions): boolean {
+  const { expiresAt } = tokens;
+  return expiresAt === undefined || expiresAt.getTime() - Date.now() > (options.minValidityMs ?? defaultMinValidityMs);
+}
+
+function tokenSet(name: string, credential: Credential): OAuthTokenSet {
+  if (!isOAuth(credential)) {
+    throw new InvalidValueError(name, "is not an OAuth token set");
+  }
+  return credential;
+}

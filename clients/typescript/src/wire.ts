@@ -1,0 +1,38 @@
+// The one way to the service. Everything above it makes requests and reads answers, whatever carries them.
+
+import type {
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  DescMessage,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+
+/** What can be said about a single call. */
+export interface CallOptions {
+  /** Ends the call; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the call may take, with all its repetitions. */
+  readonly timeoutMs?: number | undefined;
+  /** Names the call in the service's log. */
+  readonly correlationId?: string | undefined;
+}
+
+export interface Wire {
+  /** Makes a call, and repeats it where that is safe and may help. Rejects with a `TenureError`. */
+  call<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageInitShape<I>,
+    options?: CallOptions,
+  ): Promise<MessageShape<O>>;
+
+  /** Opens a stream, once. Throws `TenureError`. */
+  open<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    options?: CallOptions,
+  ): AsyncIterable<MessageShape<O>>;
+
+  /** Closes all connections; calls in progress fail. */
+  close(): void;
+}

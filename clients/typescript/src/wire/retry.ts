@@ -1,0 +1,123 @@
+// The one layer that repeats calls.
+
+import type { DescMethod } from "@bufbuild/protobuf";
+import type { Interceptor } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
+
+import { TenureError } from "../errors.js";
+import { CredentialService } from "../gen/tenure/v1/credential_service_pb.js";
+import { SessionService } from "../gen/tenure/v1/session_service_pb.js";
+import { mayHelp, retryAfterMs } from "./failure.js";
+
+const firstPauseMs = 25;
+const longestPauseMs = 1000;
+
+/** Calls without a request id that have no second effect when they are repeated. */
+const idempotent: ReadonlySet<DescMethod> = new Set([
+  SessionService.method.getSession,
+  SessionService.method.touchSession,
+  SessionService.method.deleteSession,
+  SessionService.method.invalidateSessions,
+  SessionService.method.listSessions,
+  CredentialService.method.getCredential,
+  CredentialService.method.deleteCredential,
+  CredentialService.method.listCredentials,
+  // The lease that a lost answer granted ends by itself, and keeps others from refreshing until then.
+  CredentialService.method.beginRefresh,
+  // A second one is refused: the lease is used up.
+  CredentialService.method.completeRefresh,
+  CredentialService.method.abandonRefresh,
+]);
+
+/**
+ * Keeps clients from multiplying the load of a service that is down: each failure costs ten times what a
+ * success earns, and below half of the budget nothing is repeated (as gRPC's retry throttling).
+ */
+export class Budget {
+  static readonly full = 100;
+  static readonly price = 10;
+
+  #left = Budget.full;
+
+  earn(): void {
+    this.#left = Math.min(this.#left + 1, Budget.full);
+  }
+
+  /** Pays for a failure, and says whether there is enough left to repeat it. */
+  spend(): boolean {
+    this.#left = Math.max(this.#left - Budget.price, 0);
+    return this.#left > Budget.full / 2;
+  }
+}
+
+/** How long to wait before the next attempt: doubling, capped, and never the same for two clients. */
+export function pauseMs(attempt: number, random: () => number = Math.random): number {
+  const longest = Math.min(firstPauseMs * 2 ** Math.min(attempt, 10), longestPauseMs);
+  return longest / 2 + (longest / 2) * random();
+}
+
+/** Repeats a call while that is safe, may help, and the deadline allows. */
+export function retries(attempts: number): Interceptor {
+  const budget = new Budget();
+  return (next) => async (request) => {
+    if (request.stream || !isSafe(request.method, request.message)) {
+      return next(request);
+    }
+    const start = performance.now();
+    let timeout: number | undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answer = await next(request);
+        budget.earn();
+        return answer;
+      } catch (thrown) {
+        if (thrown instanceof TenureError) {
+          throw thrown;
+        }
+        const error = ConnectError.from(thrown);
+        if (request.signal.aborted || !mayHelp(error) || !budget.spend() || attempt >= attempts) {
+          throw thrown;
+        }
+        const pause = Math.max(pauseMs(attempt), retryAfterMs(error) ?? 0);
+        timeout ??= timeoutOf(request.header);
+        const left = start + timeout - performance.now() - pause;
+        if (left <= 0) {
+          throw thrown;
+        }
+        await sleep(pause, request.signal);
+        if (left < Number.POSITIVE_INFINITY) {
+          request.header.set("grpc-timeout", `${String(Math.ceil(left))}m`);
+        }
+      }
+    }
+  };
+}
+
+function isSafe(method: DescMethod, message: object): boolean {
+  return idempotent.has(method) || ("requestId" in message && message.requestId !== "");
+}
+
+/** What the transport made of the caller's deadline, in milliseconds. */
+function timeoutOf(header: Headers): number {
+  const timeout = /^(\d+)m$/.exec(header.get("grpc-timeout") ?? "");
+  return timeout === null ? Number.POSITIVE_INFINITY : Number(timeout[1]);
+}
+
+/** Waits, at most until the signal. Rejects with the signal's reason. */
+export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = () => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", end);
+      resolve();
+    }, milliseconds);
+    if (signal.aborted) {
+      end();
+    } else {
+      signal.addEventListener("abort", end, { once: true });
+    }
+  });
+}

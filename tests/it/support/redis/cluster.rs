@@ -1,0 +1,162 @@
+//! A cluster of three primaries with a replica each.
+
+use redis::Value;
+
+use super::{Options, Server, free_port, wait_until};
+
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    /// The first three began as primaries of a third of the slots each, the others as their replicas in order.
+    pub(crate) servers: Vec<Server>,
+}
+
+const LAST_SLOTS: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
+
+impl Cluster {
+    pub(crate) fn start() -> Cluster {
+        Cluster::start_with(&Options::default())
+    }
+
+    pub(crate) fn start_with(options: &Options) -> Cluster {
+        let start = || {
+            let options = options
+                .clone()
+                .line("cluster-enabled yes")
+                .line(format!("cluster-port {}", free_port()))
+                // Short, but no shorter than a busy machine can be late.
+                .line("cluster-node-timeout 1500")
+                .line("cluster-replica-validity-factor 0");
+            Server::start_with(options)
+        };
+        let servers: Vec<_> = (0..6).map(|_| start()).collect();
+        let cluster = Cluster { servers };
+        for (index, (first, last)) in LAST_SLOTS.into_iter().enumerate() {
+            let (first, last) = (first.to_string(), last.to_string());
+            let server = &cluster.servers[index];
+            server.ask(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
+            server.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
+        }
+        let bus = |server: &Server| {
+            let answer = server.ask(&["CONFIG", "GET", "cluster-port"]);
+            let words: Vec<String> = redis::from_redis_value(answer).expect("two words");
+            words[1].clone()
+        };
+        let first = &cluster.servers[0];
+        for other in &cluster.servers[1..] {
+            first.ask(&[
+                "CLUSTER",
+                "MEET",
+                "127.0.0.1",
+                &other.port.to_string(),
+                &bus(other),
+            ]);
+        }
+        for server in &cluster.servers {
+            wait_until("all have met", || {
+                let info: String =
+                    redis::from_redis_value(server.ask(&["CLUSTER", "INFO"])).expect("a text");
+                info.contains("cluster_known_nodes:6") && nodes(server).len() == 6
+            });
+        }
+        for index in 0..3 {
+            let primary = id(&cluster.servers[index]);
+            let replica = &cluster.servers[index + 3];
+            wait_until("the replica follows", || {
+                replica.try_ask(&["CLUSTER", "REPLICATE", &primary]).is_ok()
+            });
+        }
+        cluster.wait_until_whole();
+        cluster
+    }
+
+    /// Waits until each server that answers agrees that all slots are served, each range by a primary with a
+    /// replica that is in step.
+    pub(crate) fn wait_until_whole(&self) {
+        for server in &self.servers {
+            wait_until("the cluster is whole", || {
+                let Ok(info) = server.try_ask(&["CLUSTER", "INFO"]) else {
+                    return false;
+                };
+                let info: String = redis::from_redis_value(info).expect("a text");
+                let Value::Array(ranges) = server.ask(&["CLUSTER", "SLOTS"]) else {
+                    return false;
+                };
+                let with_replicas = ranges.iter().all(|range| match range {
+                    Value::Array(parts) => parts.len() >= 4,
+                    _ => false,
+                });
+                let replication = server.info("replication");
+                let in_step = replication.contains("master_link_status:up")
+                    || replication.contains("connected_slaves:1");
+                info.contains("cluster_state:ok")
+                    && info.contains("cluster_slots_ok:16384")
+                    && with_replicas
+                    && in_step
+            });
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let hosts: Vec<_> = self.servers[..3]
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port))
+            .collect();
+        format!("redis+cluster://{}", hosts.join(","))
+    }
+
+    /// Begins to move a slot between two servers: from now on ASK and TRYAGAIN come from it.
+    pub(crate) fn begin_move(&self, slot: u16, from: usize, to: usize) {
+        let slot = slot.to_string();
+        let (from, to) = (&self.servers[from], &self.servers[to]);
+        to.ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+        from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+    }
+
+    /// Moves a key of a slot that is on the move.
+    pub(crate) fn move_key(&self, key: &str, from: usize, to: usize) {
+        let port = self.servers[to].port.to_string();
+        self.servers[from].ask(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000", "REPLACE"]);
+    }
+
+    /// Moves what is left, and makes the new one the owner.
+    pub(crate) fn end_move(&self, slot: u16, from: usize, to: usize) {
+        let text = slot.to_string();
+        loop {
+            let keys = self.servers[from].ask(&["CLUSTER", "GETKEYSINSLOT", &text, "100"]);
+            let keys: Vec<String> = redis::from_redis_value(keys).expect("keys");
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys {
+                self.move_key(&key, from, to);
+            }
+        }
+        let owner = id(&self.servers[to]);
+        for index in [to, from] {
+            self.servers[index].ask(&["CLUSTER", "SETSLOT", &text, "NODE", &owner]);
+        }
+    }
+
+    /// Waits until the replica of a primary has taken over.
+    pub(crate) fn wait_for_promotion(&self, replica: usize) {
+        wait_until("the replica is promoted", || {
+            let server = &self.servers[replica];
+            server.info("replication").contains("role:master") && {
+                let info = server.ask(&["CLUSTER", "INFO"]);
+                let info: String = redis::from_redis_value(info).expect("a text");
+                info.contains("cluster_state:ok")
+            }
+        });
+    }
+}
+
+fn id(server: &Server) -> String {
+    redis::from_redis_value(server.ask(&["CLUSTER", "MYID"])).expect("an id")
+}
+
+/// The lines of those that have shaken hands.
+fn nodes(server: &Server) -> Vec<String> {
+    let text: String = redis::from_redis_value(server.ask(&["CLUSTER", "NODES"])).expect("a text");
+    let lines = text.lines().filter(|line| !line.contains("handshake"));
+    lines.map(str::to_owned).collect()
+}

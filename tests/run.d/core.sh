@@ -1,0 +1,10 @@
+# shellcheck shell=bash
+# The service over its memory store: Rust's own tests, then the real binary over the wire.
+
+part_core() {
+  check "rust tools" install_rust_tools
+  check "cargo test" cargo test --locked --workspace
+  check "python tools" install_python_tools
+  check "cargo build" cargo build --locked
+  check "black-box tests" "$venv/bin/python" -m pytest tests/blackbox
+}
