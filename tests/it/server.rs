@@ -10,9 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure::config::{Config, Grpc, Http, Log, LogFormat, Store};
+use tenure::config::{Config, Grpc, Http, Store};
 use tenure::server;
-use tenure::session::limits::Limits;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
@@ -27,35 +26,16 @@ fn config() -> Config {
     Config {
         grpc: Grpc {
             listen: any_port,
-            insecure: false,
-            tls: None,
             threads: Some(2),
-            max_message_bytes: 1024 * 1024,
-            max_concurrent_streams: 128,
-            max_header_list_bytes: 16 * 1024,
-            max_in_flight: 1000,
-            max_connection_age: None,
-            keepalive_interval: Duration::from_secs(30),
-            coalesce_writes: true,
             drain_grace: Duration::from_secs(10),
-            watch_heartbeat: Duration::from_secs(10),
+            ..Grpc::default()
         },
         http: Http { listen: any_port },
         store: Store {
-            url: "memory:".to_owned(),
-            max_sessions: 1000,
-            max_bytes: 1_000_000,
-            event_log_length: 100,
             sweep_interval: Duration::from_millis(50),
+            ..Store::default()
         },
-        log: Log {
-            filter: "off".to_owned(),
-            format: LogFormat::Text,
-        },
-        keys: tenure::config::Keys::default(),
-        defaults: Limits::default(),
-        namespaces: Vec::new(),
-        strict_namespaces: false,
+        ..Config::default()
     }
 }
 

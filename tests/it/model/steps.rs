@@ -90,8 +90,6 @@ pub(crate) struct UpdateStep {
     kind: u8,
     key: &'static str,
     if_revision: Option<u64>,
-    of_record: None,
-    sealed_increments: None,
     show_state: bool,
     request: Option<Request>,
 }
@@ -103,6 +101,8 @@ impl UpdateStep {
             mcp: None,
             labels: (self.kind == 4).then(|| ["label".into()].into()),
             if_revision: self.if_revision,
+            of_record: None,
+            sealed_increments: None,
             of_record: None,
             sealed_increments: None,
             show_state: self.show_state,
