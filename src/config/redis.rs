@@ -494,5 +494,4 @@ impl fmt::Display for Address {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests;

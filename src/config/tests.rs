@@ -277,8 +277,8 @@ fn a_bad_value_of_each_kind_says_what_to_do() {
         ),
         ("store.url = \"memory:x\"", "takes nothing after"),
         (
-            "store.url = \"redis://h\"",
-            "the store `redis:` is not in this build yet",
+            "store.url = \"redis://a,b\"",
+            "several hosts need redis+sentinel:// or redis+cluster://",
         ),
         (
             "store.url = \"file:/x\"",
@@ -474,7 +474,7 @@ fn no_password_is_shown() {
     let mut loaded = Config::load(&Sources::default()).unwrap();
     loaded.config.store.url = "redis://user:secret@h".to_owned();
     assert!(loaded.show().contains("url = \"redis://user:***@h\""));
-    for url in ["redis://user:secret@h", "user:secret@h", "secret"] {
+    for url in ["redis://user:secret@h?x", "user:secret@h", "secret"] {
         let faults = faults(load_variables(&[("TENURE_STORE__URL", url)]));
         assert!(!faults[0].contains("secret"), "{faults:?}");
     }

@@ -17,10 +17,11 @@ typescript() {
   (cd clients/typescript && "$@")
 }
 
+# shellcheck disable=SC2016  # what stands in backticks is JavaScript's
 typescript_install() {
   need npm nodejs npm
   need openssl openssl
-  node -e 'const [major] = process.versions.node.split("."); if (major < 20) { console.error(`node ${process.version} is too old: 20 is needed`); process.exit(1) }'
+  node -e 'if (parseInt(process.versions.node) < 20) throw process.version + " is too old: Node.js 20 is needed"'
   typescript npm ci --no-audit --no-fund --loglevel=error
 }
 
@@ -30,7 +31,7 @@ typescript_package() {
   rm -rf "$folder"
   mkdir -p "$folder"
   typescript npm pack --silent --pack-destination "$folder"
-  cd "$folder"
+  cd "$folder" || return
   npm init --yes >/dev/null
   npm install --no-audit --no-fund --loglevel=error ./tenure-client-*.tgz
   TENURE_BIN=$target/debug/tenure node --input-type=module --eval '

@@ -18,7 +18,10 @@ const atOnce = 16;
 const running = await service();
 const tenure = running.connect();
 const sessions = tenure.namespace("bench").owner("acme", "ada");
-const stub = createClient(SessionService, createGrpcTransport({ baseUrl: running.url, defaultTimeoutMs: 10_000 }));
+const stub = createClient(
+  SessionService,
+  createGrpcTransport({ baseUrl: running.url, defaultTimeoutMs: 10_000 }),
+);
 const place = { namespace: "bench", owner: { tenant: "acme", user: "ada" } };
 
 const state = { filter: "open", page: 3, tags: ["a", "b", "c"], customer: { id: 4711, name: "Grüße" } };

@@ -148,7 +148,10 @@ const calls: Readonly<Record<string, Call>> = {
   },
   list_all: async ({ sessions }, with_) => {
     const all: Fields[] = [];
-    const options = { pageSize: with_.get<number>("page_size"), includeState: with_.get<boolean>("include_state") };
+    const options = {
+      pageSize: with_.get<number>("page_size"),
+      includeState: with_.get<boolean>("include_state"),
+    };
     for await (const session of sessions.list(options)) {
       all.push(sessionFields(session));
     }
@@ -190,8 +193,10 @@ const calls: Readonly<Record<string, Call>> = {
       return Promise.resolve(refreshed);
     };
     const credentials = sessions.credentials(with_.need("session_id"));
-    const tokens = await credentials.withFreshToken(with_.need("name"), refresh, { force: with_.get("force") });
-    return { credential: credentialFields(tokens), refreshes };
+    const name = with_.need<string>("name");
+    const rejected = with_.get<boolean>("force") === true ? await credentials.get(name) : undefined;
+    const token = await credentials.withFreshToken(name, refresh, { rejected });
+    return { credential: credentialFields(token), refreshes };
   },
   now: () => Promise.resolve({ time: new Date() }),
 };
@@ -204,7 +209,9 @@ function beginning(with_: Arguments): GetOrCreateOptions {
     labels: with_.get("labels"),
     credentials:
       credentials &&
-      Object.fromEntries(Object.entries(credentials).map(([name, credential]) => [name, toCredential(credential)])),
+      Object.fromEntries(
+        Object.entries(credentials).map(([name, credential]) => [name, toCredential(credential)]),
+      ),
     idleTtlMs: with_.milliseconds("idle_ttl"),
     maxLifetimeMs: with_.milliseconds("max_lifetime"),
     authenticatedAt: with_.time("authenticated_at"),
@@ -273,14 +280,16 @@ function tokenSet(fields: Fields): OAuthTokenSet {
 
 function credentialFields(credential: Credential): Fields {
   return isOAuth(credential)
-    ? { oauth: defined(renamed(credential)) }
+    ? { oauth: defined({ ...renamed(credential), version: undefined }) }
     : { opaque: Buffer.from(credential).toString("base64") };
 }
 
 function toSelector(fields: Fields): Selector {
   const selector = Object.entries(fields).map(([name, value]) => [
     camel(name),
-    isFields(value) ? Object.fromEntries(Object.entries(value).map(([key, part]) => [camel(key), part])) : value,
+    isFields(value)
+      ? Object.fromEntries(Object.entries(value).map(([key, part]) => [camel(key), part]))
+      : value,
   ]);
   return Object.fromEntries(selector) as Selector;
 }

@@ -48,7 +48,9 @@ const special: Readonly<Record<string, (of: Value) => Value>> = {
   },
   $map: (of) => {
     const { keys, value } = of as { keys: number; value: Value };
-    return Object.fromEntries(Array.from({ length: keys }, (_, index) => [`k${String(index)}`, meant(value)]));
+    return Object.fromEntries(
+      Array.from({ length: keys }, (_, index) => [`k${String(index)}`, meant(value)]),
+    );
   },
   $nest: (of) => {
     const { kind, levels, value } = of as { kind: "list" | "map"; levels: number; value: Value };

@@ -39,7 +39,10 @@ const aboutToExpire = {
   expiresAt: new Date(Date.now() + 5_000),
 };
 using tenure = connect();
-const session = await tenure.namespace("crm").owner("acme", "ada").create({ credentials: { github: aboutToExpire } });
+const session = await tenure
+  .namespace("crm")
+  .owner("acme", "ada")
+  .create({ credentials: { github: aboutToExpire } });
 const provider = new Provider();
 const tokens = await Promise.all(Array.from({ length: 5 }, () => instance(session.id, provider)));
 console.log(`tokens: ${[...new Set(tokens)].join(", ")}; refreshes: ${String(provider.refreshes)}`);

@@ -31,7 +31,9 @@ try {
     process.exit(1);
   }
   const [old, now] = [stubs(committed), stubs(fresh)];
-  const differing = [...new Set([...old.keys(), ...now.keys()])].filter((name) => old.get(name) !== now.get(name));
+  const differing = [...new Set([...old.keys(), ...now.keys()])].filter(
+    (name) => old.get(name) !== now.get(name),
+  );
   if (now.size === 0 || differing.length > 0) {
     console.error(`src/gen is not what the protos give: ${differing.join(", ")}\nRun: npm run generate`);
     process.exitCode = 1;

@@ -34,8 +34,8 @@ export interface ConnectOptions {
   readonly keepaliveIntervalMs?: number | undefined;
   /** How long the answer to a ping may take. 10 s unless said otherwise. */
   readonly keepaliveTimeoutMs?: number | undefined;
-  /** How often a call is tried at most; 1 switches repetitions off. 4 unless said otherwise. */
-  readonly attempts?: number | undefined;
+  /** How often a call is repeated at most, where that is safe. 4 unless said otherwise. */
+  readonly retries?: number | undefined;
   /** Where the variables are looked up; without it `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
@@ -51,15 +51,24 @@ export function connect(server?: string | readonly string[], options: ConnectOpt
 }
 
 /** What the arguments and the variables say together. */
-export function resolved(server: string | readonly string[] | undefined, options: ConnectOptions): GrpcOptions {
+export function resolved(
+  server: string | readonly string[] | undefined,
+  options: ConnectOptions,
+): GrpcOptions {
   const env = options.env ?? process.env;
   const variable = (name: string) => (env[name] === "" ? undefined : env[name]);
   const tls = security(options, variable);
   const bearer = token(options, variable);
   const servers = server ?? variable("TENURE_SERVER") ?? defaultServer;
-  const urls = addresses(typeof servers === "string" ? servers.split(",") : servers, Object.keys(tls).length > 0);
+  const urls = addresses(
+    typeof servers === "string" ? servers.split(",") : servers,
+    Object.keys(tls).length > 0,
+  );
   if (bearer !== undefined && options.allowPlaintextToken !== true && !urls.every(keepsSecrets)) {
-    throw new InvalidValueError("token", "would travel unencrypted: write https://, or set allowPlaintextToken");
+    throw new InvalidValueError(
+      "token",
+      "would travel unencrypted: write https://, or set allowPlaintextToken",
+    );
   }
   return {
     urls,
@@ -69,7 +78,7 @@ export function resolved(server: string | readonly string[] | undefined, options
     connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
     keepaliveIntervalMs: positive("keepaliveIntervalMs", options.keepaliveIntervalMs ?? 30_000),
     keepaliveTimeoutMs: positive("keepaliveTimeoutMs", options.keepaliveTimeoutMs ?? 10_000),
-    attempts: positive("attempts", options.attempts ?? 4),
+    retries: count("retries", options.retries ?? 4),
   };
 }
 
@@ -83,7 +92,10 @@ function security(options: ConnectOptions, variable: Variable): SecureClientSess
   const key = given ? options.key : variable("TENURE_TLS_KEY");
   if ((cert === undefined) !== (key === undefined)) {
     const [missing, there] = cert === undefined ? ["certificate", "key"] : ["key", "certificate"];
-    throw new InvalidValueError(given ? "cert, key" : "TENURE_TLS_CERT, TENURE_TLS_KEY", `the ${missing} is missing beside the ${there}`);
+    throw new InvalidValueError(
+      given ? "cert, key" : "TENURE_TLS_CERT, TENURE_TLS_KEY",
+      `the ${missing} is missing beside the ${there}`,
+    );
   }
   return {
     ...(ca !== undefined && { ca: pem("ca", ca) }),
@@ -123,13 +135,26 @@ function addresses(servers: readonly string[], secured: boolean): string[] {
     const address = server.includes("://") ? server : `${secured ? "https" : "http"}://${server}`;
     const url = URL.canParse(address) ? new URL(address) : undefined;
     if (url === undefined || url.hostname === "" || !["http:", "https:"].includes(url.protocol)) {
-      throw new InvalidValueError("server", `${server} is no address; write http://HOST:PORT or https://HOST:PORT`);
+      throw new InvalidValueError(
+        "server",
+        `${server} is no address; write http://HOST:PORT or https://HOST:PORT`,
+      );
     }
     if (secured && url.protocol === "http:") {
-      throw new InvalidValueError("server", `${server} is not encrypted, but certificates were given; write https://`);
+      throw new InvalidValueError(
+        "server",
+        `${server} is not encrypted, but certificates were given; write https://`,
+      );
     }
     return url.origin;
   });
+}
+
+function count(option: string, value: number): number {
+  if (!Number.isInteger(value) || value < 0) {
+    throw new InvalidValueError(option, `${String(value)} is no number of times`);
+  }
+  return value;
 }
 
 function keepsSecrets(address: string): boolean {

@@ -2,6 +2,7 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
+import { discreet } from "./discreet.js";
 import { InvalidValueError, malformed } from "./errors.js";
 import type * as wire from "./gen/tenure/v1/session_pb.js";
 import { checkedTexts } from "./session.js";
@@ -69,7 +70,7 @@ export function fromCredential(credential: wire.Credential | undefined): Credent
 }
 
 function fromTokenSet(tokens: wire.OAuthTokenSet): OAuthTokenSet {
-  return {
+  return veiled({
     accessToken: tokens.accessToken,
     refreshToken: tokens.refreshToken,
     tokenType: tokens.tokenType,
@@ -77,5 +78,10 @@ function fromTokenSet(tokens: wire.OAuthTokenSet): OAuthTokenSet {
     expiresAt: tokens.expiresAt && fromTimestamp("expires_at", tokens.expiresAt),
     issuer: tokens.issuer,
     audience: tokens.audience,
-  };
+  });
+}
+
+/** The token set as it is given to the caller: without its tokens in a log. */
+export function veiled<Tokens extends OAuthTokenSet>(tokens: Tokens): Tokens {
+  return discreet(tokens, ["tokenType", "scopes", "expiresAt", "issuer", "audience"]);
 }

@@ -1,17 +1,24 @@
 // The secrets kept with one session.
 
 import type { Credential, OAuthTokenSet } from "./credential.js";
-import { fromCredential, isOAuth, toCredential } from "./credential.js";
+import { fromCredential, isOAuth, toCredential, veiled } from "./credential.js";
 import { InvalidValueError, malformed, RefreshLeaseLostError } from "./errors.js";
 import { CredentialService } from "./gen/tenure/v1/credential_service_pb.js";
+import type * as wire from "./gen/tenure/v1/session_pb.js";
 import type { Owner } from "./session.js";
-import { checkedText } from "./state.js";
+import { checkedInteger, checkedText } from "./state.js";
 import { toDuration } from "./time.js";
 import type { CallOptions, Wire } from "./wire.js";
 
 /** A credential that was read. */
 export interface StoredCredential {
   readonly credential: Credential;
+  /** Grows with each write of this name. */
+  readonly version: number;
+}
+
+/** A token set that is fresh, and the version that it is stored as. */
+export interface FreshToken extends OAuthTokenSet {
   /** Grows with each write of this name. */
   readonly version: number;
 }
@@ -29,8 +36,8 @@ export type Refresh = (stale: OAuthTokenSet, context: RefreshContext) => Promise
 
 /** When and how a token set is refreshed. */
 export interface FreshTokenOptions extends CallOptions {
-  /** Refresh even if it has not expired: for one that was rejected. */
-  readonly force?: boolean | undefined;
+  /** What an earlier call gave, and the resource server refused: it is refreshed unless somebody has done so. */
+  readonly rejected?: Pick<FreshToken, "version"> | undefined;
   /** How long it must be valid from now on; without it 60 seconds. */
   readonly minValidityMs?: number | undefined;
   /** How long the refresh function may take before another caller may try; without it 30 seconds. */
@@ -71,8 +78,7 @@ export class Credentials {
 
   /** Reads a credential. */
   async get(name: string, options: CallOptions = {}): Promise<StoredCredential> {
-    const { credential, version } = await this.#wire.call(rpc.getCredential, this.#named(name), options);
-    return { credential: fromCredential(credential), version: Number(version) };
+    return fromStored(await this.#wire.call(rpc.getCredential, this.#named(name), options));
   }
 
   /** Destroys a credential. False if there was none. */
@@ -88,18 +94,21 @@ export class Credentials {
   }
 
   /** A token set that is fresh. If it is not, one caller of all instances refreshes it; the rest wait. */
-  async withFreshToken(name: string, refresh: Refresh, options: FreshTokenOptions = {}): Promise<OAuthTokenSet> {
-    const { credential, version } = await this.get(name, options);
-    const current = tokenSet(name, credential);
-    if (options.force !== true && isFresh(current, options)) {
-      return current;
+  async withFreshToken(name: string, refresh: Refresh, options: FreshTokenOptions = {}): Promise<FreshToken> {
+    let staleVersion = options.rejected?.version;
+    if (staleVersion === undefined) {
+      const current = freshToken(name, await this.get(name, options));
+      if (isFresh(current, options)) {
+        return current;
+      }
+      staleVersion = current.version;
     }
     const waitMs = options.waitMs ?? defaultWaitMs;
     const { outcome } = await this.#wire.call(
       rpc.beginRefresh,
       {
         ...this.#named(name),
-        staleVersion: BigInt(version),
+        staleVersion: BigInt(checkedInteger("rejected.version", staleVersion)),
         wait: toDuration("waitMs", waitMs),
         ...(options.leaseTtlMs !== undefined && { leaseTtl: toDuration("leaseTtlMs", options.leaseTtlMs) }),
       },
@@ -107,11 +116,15 @@ export class Credentials {
     );
     switch (outcome.case) {
       case "refreshed":
-        return tokenSet(name, fromCredential(outcome.value.credential));
+        return freshToken(name, fromStored(outcome.value));
       case "lease": {
         const { leaseId, uncertain } = outcome.value;
-        const stale = tokenSet(name, fromCredential(outcome.value.credential));
-        return this.#refresh(name, leaseId, () => refresh(stale, { uncertain, signal: options.signal }), options);
+        const stale = freshToken(name, fromStored(outcome.value));
+        return this.#refresh(
+          { name, leaseId, stale },
+          () => refresh(stale, { uncertain, signal: options.signal }),
+          options,
+        );
       }
       default:
         throw malformed("an outcome of BeginRefresh");
@@ -119,11 +132,10 @@ export class Credentials {
   }
 
   async #refresh(
-    name: string,
-    leaseId: string,
+    { name, leaseId, stale }: { name: string; leaseId: string; stale: FreshToken },
     refresh: () => Promise<OAuthTokenSet>,
     options: CallOptions,
-  ): Promise<OAuthTokenSet> {
+  ): Promise<FreshToken> {
     const lease = { ...this.#named(name), leaseId };
     let tokens: OAuthTokenSet;
     let credential: ReturnType<typeof toCredential>;
@@ -137,20 +149,20 @@ export class Credentials {
     }
     try {
       // The old token may be spent by now: the result is stored even if the caller has gone away.
-      await this.#wire.call(rpc.completeRefresh, { ...lease, credential }, { timeoutMs: options.timeoutMs });
+      const { timeoutMs } = options;
+      const { version } = await this.#wire.call(rpc.completeRefresh, { ...lease, credential }, { timeoutMs });
+      return veiled({ ...tokens, version: Number(version) });
     } catch (error) {
-      // A repetition whose first attempt arrived finds the lease used up.
-      if (error instanceof RefreshLeaseLostError && (await this.#holds(name, tokens))) {
-        return tokens;
+      if (!(error instanceof RefreshLeaseLostError)) {
+        throw error;
       }
-      throw error;
+      // A repetition whose first attempt arrived finds the lease used up; so does who came too late.
+      const stored = freshToken(name, await this.get(name));
+      if (stored.version <= stale.version) {
+        throw error;
+      }
+      return stored;
     }
-    return tokens;
-  }
-
-  async #holds(name: string, tokens: OAuthTokenSet): Promise<boolean> {
-    const { credential } = await this.get(name);
-    return isOAuth(credential) && credential.accessToken === tokens.accessToken;
   }
 
   #named(name: string): Place & { name: string } {
@@ -160,12 +172,19 @@ export class Credentials {
 
 function isFresh(tokens: OAuthTokenSet, options: FreshTokenOptions): boolean {
   const { expiresAt } = tokens;
-  return expiresAt === undefined || expiresAt.getTime() - Date.now() > (options.minValidityMs ?? defaultMinValidityMs);
+  return (
+    expiresAt === undefined ||
+    expiresAt.getTime() - Date.now() > (options.minValidityMs ?? defaultMinValidityMs)
+  );
 }
 
-function tokenSet(name: string, credential: Credential): OAuthTokenSet {
+function fromStored(stored: { credential?: wire.Credential | undefined; version: bigint }): StoredCredential {
+  return { credential: fromCredential(stored.credential), version: Number(stored.version) };
+}
+
+function freshToken(name: string, { credential, version }: StoredCredential): FreshToken {
   if (!isOAuth(credential)) {
     throw new InvalidValueError(name, "is not an OAuth token set");
   }
-  return credential;
+  return veiled({ ...credential, version });
 }

@@ -10,13 +10,7 @@ export interface FieldViolation {
 
 /** Why a session ended. */
 export type EndReason =
-  | "EXPIRED_IDLE"
-  | "EXPIRED_ABSOLUTE"
-  | "DELETED"
-  | "ROTATED"
-  | "REPLACED"
-  | "EVICTED"
-  | "INVALIDATED";
+  "EXPIRED_IDLE" | "EXPIRED_ABSOLUTE" | "DELETED" | "ROTATED" | "REPLACED" | "EVICTED" | "INVALIDATED";
 
 /** The reasons that an invalidation can be given. */
 export const invalidationReasons = [

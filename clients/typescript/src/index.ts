@@ -6,6 +6,7 @@ export type { Credential, OAuthTokenSet } from "./credential.js";
 export { isOAuth } from "./credential.js";
 export type {
   Credentials,
+  FreshToken,
   FreshTokenOptions,
   Refresh,
   RefreshContext,

@@ -2,6 +2,7 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 
+import { discreet } from "./discreet.js";
 import type { InvalidationReason } from "./errors.js";
 import { invalidationReasons, InvalidValueError, malformed } from "./errors.js";
 import * as wire from "./gen/tenure/v1/session_pb.js";
@@ -114,6 +115,19 @@ export function checkedTexts(field: string, texts: readonly string[]): string[] 
   return texts.map((text, index) => checkedText(`${field}[${String(index)}]`, text));
 }
 
+/** The session as it is given to the caller: neither its id nor its state stands in a log by accident. */
+export function given<Kind extends Session>(session: Kind): Kind {
+  return discreet(session, [
+    "namespace",
+    "revision",
+    "createdAt",
+    "lastUsedAt",
+    "idleExpiresAt",
+    "expiresAt",
+  ]);
+}
+
+/** Its fields; {@link given} makes a session of them. */
 export function fromSession(session: wire.Session | undefined): Session {
   if (session === undefined) {
     throw malformed("a session");
@@ -144,10 +158,14 @@ export function fromSession(session: wire.Session | undefined): Session {
 /** The same, from a call that always returns the state. */
 export function fromSessionWithState(session: wire.Session | undefined): SessionWithState {
   const own = fromSession(session);
-  if (own.state === undefined) {
+  if (!hasState(own)) {
     throw malformed("state");
   }
-  return { ...own, state: own.state };
+  return own;
+}
+
+function hasState(session: Session): session is SessionWithState {
+  return session.state !== undefined;
 }
 
 export function fromOwner(owner: wire.Owner | undefined): Owner {

@@ -16,7 +16,7 @@ import { OnExisting, SessionService } from "./gen/tenure/v1/session_service_pb.j
 import type { Invalidated, InvalidateOptions } from "./invalidate.js";
 import { invalidate } from "./invalidate.js";
 import type { McpContext, Owner, Session, SessionWithState } from "./session.js";
-import { checkedTexts, fromSession, fromSessionWithState, toMcp } from "./session.js";
+import { checkedTexts, fromSession, fromSessionWithState, given, toMcp } from "./session.js";
 import type { StateInput, StateInputs } from "./state.js";
 import { checkedInteger, checkedList, checkedState, checkedText, setKey } from "./state.js";
 import { toDuration, toTimestamp } from "./time.js";
@@ -204,7 +204,7 @@ export class Sessions {
       options,
     );
     const own = fromSession(session);
-    return { ...(replayed ? await this.#withState(own, options) : own), created, replayed };
+    return given({ ...(replayed ? await this.#withState(own, options) : own), created, replayed });
   }
 
   /** The live session of a conversation, or a new one: what a tool handler wants. */
@@ -228,7 +228,7 @@ export class Sessions {
       },
       options,
     );
-    return fromSessionWithState(session);
+    return given(fromSessionWithState(session));
   }
 
   /** Changes single keys of a session's state, in one step. */
@@ -255,17 +255,17 @@ export class Sessions {
     );
     const own = fromSession(session);
     const complete = replayed && options.omitState !== true;
-    return {
+    return given({
       ...(complete ? await this.#withState(own, options) : own),
       increments: fromIncrements(increments),
       replayed,
-    };
+    });
   }
 
   /** Slides a session's idle deadline without moving its state. */
   async touch(sessionId: string, options: CallOptions = {}): Promise<Session> {
     const { session } = await this.#wire.call(rpc.touchSession, this.#named(sessionId), options);
-    return fromSession(session);
+    return given(fromSession(session));
   }
 
   /** Gives a session a new id; the old one is dead in the same step. For a login or a change of rights. */
@@ -286,7 +286,7 @@ export class Sessions {
       options,
     );
     const own = fromSession(session);
-    return { ...(replayed ? await this.#withState(own, options) : own), replayed };
+    return given({ ...(replayed ? await this.#withState(own, options) : own), replayed });
   }
 
   /** Ends a session. False if there was none to end; repeating it is no error. */
@@ -306,7 +306,9 @@ export class Sessions {
   }
 
   /** One page of {@link list}. */
-  async listPage(options: ListOptions & { readonly pageToken?: string | undefined } = {}): Promise<SessionPage> {
+  async listPage(
+    options: ListOptions & { readonly pageToken?: string | undefined } = {},
+  ): Promise<SessionPage> {
     const { sessions, nextPageToken } = await this.#wire.call(
       rpc.listSessions,
       {
@@ -318,7 +320,7 @@ export class Sessions {
       },
       options,
     );
-    return { sessions: sessions.map(fromSession), nextPageToken };
+    return { sessions: sessions.map((session) => given(fromSession(session))), nextPageToken };
   }
 
   /** Ends all sessions of this owner, at once and everywhere. */
@@ -365,7 +367,10 @@ export class Sessions {
    * The answer to a call that the client itself repeated comes without state: it is read then. Who chose the
    * request id gets the answer as it came.
    */
-  async #withState(session: Session, options: CallOptions & { requestId?: string | undefined }): Promise<Session> {
+  async #withState(
+    session: Session,
+    options: CallOptions & { requestId?: string | undefined },
+  ): Promise<Session> {
     if (options.requestId !== undefined) {
       return session;
     }
@@ -390,7 +395,9 @@ function int32(field: string, value: number | undefined): number {
   return integer;
 }
 
-function toIncrements(increments: Readonly<Record<string, number | bigint>>): UpdateSessionRequest["increment"] {
+function toIncrements(
+  increments: Readonly<Record<string, number | bigint>>,
+): UpdateSessionRequest["increment"] {
   const wire: UpdateSessionRequest["increment"] = {};
   for (const [key, value] of Object.entries(increments)) {
     const by = checkedInteger(`increment.${key}`, value);
@@ -409,7 +416,9 @@ function fromIncrements(increments: Readonly<Record<string, bigint>>): Record<st
 
 type WireAppend = MessageInitShape<typeof AppendSchema>;
 
-function toAppends(appends: Readonly<Record<string, Append | readonly StateInput[]>>): Record<string, WireAppend> {
+function toAppends(
+  appends: Readonly<Record<string, Append | readonly StateInput[]>>,
+): Record<string, WireAppend> {
   const wire: Record<string, WireAppend> = {};
   for (const [key, append] of Object.entries(appends)) {
     const { values, maxLength } = isList(append) ? { values: append, maxLength: 0 } : append;

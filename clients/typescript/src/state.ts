@@ -10,26 +10,14 @@ import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import { InvalidValueError } from "./errors.js";
 
 /** A value of a session's state. */
-export type StateValue =
-  | null
-  | boolean
-  | number
-  | string
-  | StateValue[]
-  | { [key: string]: StateValue };
+export type StateValue = null | boolean | number | string | StateValue[] | { [key: string]: StateValue };
 
 /** What a session remembers. */
 export type State = Record<string, StateValue>;
 
 /** What can be stored: as {@link StateValue}, and a `bigint` within plus or minus 2^53-1. */
 export type StateInput =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | readonly StateInput[]
-  | { readonly [key: string]: StateInput };
+  null | boolean | number | bigint | string | readonly StateInput[] | { readonly [key: string]: StateInput };
 
 /** The first state of a session, or the keys to set. */
 export type StateInputs = Readonly<Record<string, StateInput>>;
@@ -64,8 +52,7 @@ export function checkedInteger(field: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value)) {
     return value;
   }
-  const shown = typeof value === "bigint" || typeof value === "number" ? String(value) : describe(value);
-  throw new InvalidValueError(field, `${shown} is not an integer within plus or minus 2^53-1`);
+  throw new InvalidValueError(field, "is not an integer within plus or minus 2^53-1");
 }
 
 /** The text, if it is Unicode: a lone surrogate would travel as another character. */
@@ -139,24 +126,24 @@ function checkedItems(field: string, items: readonly unknown[], depth: number): 
 
 function checkedDouble(field: string, value: number): number {
   if (!Number.isFinite(value)) {
-    throw new InvalidValueError(field, `${String(value)} is not a finite number; store it as text`);
+    throw new InvalidValueError(field, "is not a finite number; store it as text");
   }
   if (Number.isInteger(value) && Math.abs(value) <= longest) {
-    throw beyond(field, value);
+    throw beyond(field);
   }
   return value;
 }
 
 function checkedBigint(field: string, value: bigint): number {
   if (value < -largest || value > largest) {
-    throw beyond(field, value);
+    throw beyond(field);
   }
   return Number(value);
 }
 
-function beyond(field: string, value: number | bigint): InvalidValueError {
+function beyond(field: string): InvalidValueError {
   const why = "is beyond plus or minus 2^53-1, where integers are no longer exact; store it as text";
-  return new InvalidValueError(field, `${String(value)} ${why}`);
+  return new InvalidValueError(field, why);
 }
 
 function path(field: string, key: string | number): string {

@@ -43,7 +43,17 @@ export async function startTenure(options: ServiceOptions = {}): Promise<Service
   const config = options.config === undefined ? [] : ["--config", options.config];
   const child = spawn(
     binary,
-    ["serve", "--listen", listen, "--http", "127.0.0.1:0", "--store", "memory:", ...config, ...(options.args ?? [])],
+    [
+      "serve",
+      "--listen",
+      listen,
+      "--http",
+      "127.0.0.1:0",
+      "--store",
+      "memory:",
+      ...config,
+      ...(options.args ?? []),
+    ],
     { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.env } },
   );
   const kill = () => child.kill("SIGKILL");

@@ -2,8 +2,16 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 
+import { discreet } from "./discreet.js";
 import type { EndReason, InvalidationReason } from "./errors.js";
-import { CursorExpiredError, InvalidValueError, ownFailure, TenureError, UnavailableError } from "./errors.js";
+import {
+  CursorExpiredError,
+  DeadlineExceededError,
+  InvalidValueError,
+  ownFailure,
+  TenureError,
+  UnavailableError,
+} from "./errors.js";
 import * as wire from "./gen/tenure/v1/session_pb.js";
 import type { WatchSessionsResponse } from "./gen/tenure/v1/session_service_pb.js";
 import { SessionService } from "./gen/tenure/v1/session_service_pb.js";
@@ -112,10 +120,25 @@ export class Watch implements AsyncIterableIterator<WatchItem, undefined, undefi
     return this.#cursor;
   }
 
-  /** Resolves when the stream is open: what happens after that is seen. Iterating opens it as well. */
-  async started(): Promise<void> {
+  /**
+   * Resolves when the stream is open: what happens after that is seen. Iterating opens it as well, and waits as
+   * long as it takes; this has a deadline, that of calls unless said otherwise.
+   */
+  async started(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     this.#ahead ??= this.#items.next();
-    await Promise.race([this.#open, this.#ahead]);
+    // Whoever does not iterate after a failure has heard of it here.
+    this.#ahead.catch(() => undefined);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new DeadlineExceededError(ownFailure("DEADLINE_EXCEEDED", "the watch did not open in time")));
+      }, options.timeoutMs ?? this.#wire.timeoutMs);
+    });
+    try {
+      await Promise.race([this.#open, this.#ahead, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Ends the watch and its iteration. */
@@ -146,10 +169,11 @@ export class Watch implements AsyncIterableIterator<WatchItem, undefined, undefi
   async *#run(): AsyncGenerator<WatchItem, undefined, undefined> {
     const ends = this.#caller === undefined ? [this.#closed.signal] : [this.#closed.signal, this.#caller];
     let anew = false;
-    for (let failures = 0; ; failures++) {
+    for (let failures = 1; ; failures++) {
+      let retryAfterMs = 0;
       try {
         for await (const { event, cursor } of this.#messages(ends)) {
-          failures = 0;
+          failures = 1;
           this.#position = cursor;
           if (anew) {
             // Only now is nothing missed any more: who reads anew after this sees what follows.
@@ -173,10 +197,14 @@ export class Watch implements AsyncIterableIterator<WatchItem, undefined, undefi
           anew = true;
         } else if (!(error instanceof TenureError) || !error.retryable) {
           throw error;
+        } else {
+          retryAfterMs = error.retryAfterMs ?? 0;
         }
       }
       // The first attempt after a stream that worked comes soon; then the pauses grow.
-      await pause(pauseMs(failures), undefined, { signal: AbortSignal.any(ends) }).catch(() => undefined);
+      await pause(retryAfterMs + pauseMs(failures), undefined, { signal: AbortSignal.any(ends) }).catch(
+        () => undefined,
+      );
       if (this.#closed.signal.aborted) {
         return undefined;
       }
@@ -223,23 +251,28 @@ function toKind(kind: EventKind): wire.EventKind {
 
 function fromEvent(event: wire.SessionEvent, cursor: string): SessionEvent {
   const { UNSPECIFIED } = wire.InvalidationReason;
-  const invalidated = event.invalidationReason !== UNSPECIFIED || event.endReason === wire.EndReason.INVALIDATED;
-  return {
-    kind: kindName(event.kind),
-    eventId: event.eventId,
-    occurredAt: fromTimestamp("occurred_at", event.occurredAt),
-    namespace: event.namespace,
-    owner: event.owner && fromOwner(event.owner),
-    sessionId: event.sessionId,
-    previousSessionId: event.previousSessionId,
-    conversationId: event.conversationId,
-    revision: Number(event.revision),
-    endReason: endReasonName(event.endReason),
-    invalidationReason: invalidated ? invalidationName(event.invalidationReason) : undefined,
-    selector: fromSelector(event.selector),
-    authenticatedUntil: event.authenticatedUntil && fromTimestamp("authenticated_until", event.authenticatedUntil),
-    cursor,
-  };
+  const invalidated =
+    event.invalidationReason !== UNSPECIFIED || event.endReason === wire.EndReason.INVALIDATED;
+  return discreet(
+    {
+      kind: kindName(event.kind),
+      eventId: event.eventId,
+      occurredAt: fromTimestamp("occurred_at", event.occurredAt),
+      namespace: event.namespace,
+      owner: event.owner && fromOwner(event.owner),
+      sessionId: event.sessionId,
+      previousSessionId: event.previousSessionId,
+      conversationId: event.conversationId,
+      revision: Number(event.revision),
+      endReason: endReasonName(event.endReason),
+      invalidationReason: invalidated ? invalidationName(event.invalidationReason) : undefined,
+      selector: fromSelector(event.selector),
+      authenticatedUntil:
+        event.authenticatedUntil && fromTimestamp("authenticated_until", event.authenticatedUntil),
+      cursor,
+    },
+    ["kind", "eventId", "occurredAt", "endReason", "invalidationReason"],
+  );
 }
 
 // A newer service may send numbers that these enumerations do not have.

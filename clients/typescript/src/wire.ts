@@ -19,6 +19,9 @@ export interface CallOptions {
 }
 
 export interface Wire {
+  /** How long a call may take that does not say so itself. */
+  readonly timeoutMs: number;
+
   /** Makes a call, and repeats it where that is safe and may help. Rejects with a `TenureError`. */
   call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

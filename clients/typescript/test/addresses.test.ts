@@ -63,10 +63,13 @@ describe("addresses", () => {
 
   it("that never complete a handshake cost no more than the time to connect", async () => {
     await using silent = await silence();
-    using tenure = connect(`https://${silent.address}`, { env: {}, connectTimeoutMs: 200, attempts: 1 });
+    using tenure = connect(`https://${silent.address}`, { env: {}, connectTimeoutMs: 200, retries: 0 });
     const start = performance.now();
     const call = tenure.namespace("crm").owner("acme", "ada").get("some-session-id-1", { timeoutMs: 5000 });
-    await assert.rejects(call, (error) => error instanceof UnavailableError && error.message.includes("within 0.2 s"));
+    await assert.rejects(
+      call,
+      (error) => error instanceof UnavailableError && error.message.includes("within 0.2 s"),
+    );
     assert(performance.now() - start < 4000);
   });
 });
@@ -115,7 +118,15 @@ describe("TLS", () => {
 
   function certificate(name: string, extensions: string): void {
     writeFileSync(path(`${name}.ext`), extensions);
-    const subject = ["-subj", `/CN=${name}`, "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    const subject = [
+      "-subj",
+      `/CN=${name}`,
+      "-nodes",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:P-256",
+    ];
     openssl("req", "-new", ...subject, "-keyout", path(`${name}.key`), "-out", path(`${name}.csr`));
     const authority = ["-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-CAcreateserial", "-days", "2"];
     const files = ["-in", path(`${name}.csr`), "-out", path(`${name}.pem`), "-extfile", path(`${name}.ext`)];
@@ -124,7 +135,20 @@ describe("TLS", () => {
 
   it("is checked in both directions", async () => {
     const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
-    openssl("req", "-x509", ...curve, "-nodes", "-days", "2", "-subj", "/CN=ca", "-keyout", path("ca.key"), "-out", path("ca.pem"));
+    openssl(
+      "req",
+      "-x509",
+      ...curve,
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=ca",
+      "-keyout",
+      path("ca.key"),
+      "-out",
+      path("ca.pem"),
+    );
     certificate("server", "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n");
     certificate("client", "extendedKeyUsage=clientAuth\nsubjectAltName=DNS:client\n");
     writeFileSync(
@@ -134,14 +158,18 @@ describe("TLS", () => {
     running = await service({ config: path("tenure.toml") });
     const url = running.url.replace("http:", "https:");
     const create = async (options: object) => {
-      using tenure = connect(url, { env: {}, attempts: 1, ...options });
+      using tenure = connect(url, { env: {}, retries: 0, ...options });
       return await tenure.namespace("crm").owner("acme", "ada").create();
     };
     const ca = path("ca.pem");
     await create({ ca, cert: path("client.pem"), key: path("client.key") });
     await assert.rejects(create({ ca }), UnavailableError);
     await assert.rejects(create({ cert: path("client.pem"), key: path("client.key") }), UnavailableError);
-    const env = { TENURE_TLS_CA: ca, TENURE_TLS_CERT: path("client.pem"), TENURE_TLS_KEY: path("client.key") };
+    const env = {
+      TENURE_TLS_CA: ca,
+      TENURE_TLS_CERT: path("client.pem"),
+      TENURE_TLS_KEY: path("client.key"),
+    };
     await create({ env: { TENURE_SERVER: "nowhere", ...env } });
   });
 });

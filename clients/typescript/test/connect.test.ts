@@ -47,10 +47,14 @@ describe("connect", () => {
       ["a b", {}],
       ["https://a:1", { ca: "no-such-file.pem" }],
       ["a:1", { timeoutMs: 0 }],
-      ["a:1", { attempts: Number.NaN }],
+      ["a:1", { retries: Number.NaN }],
     ];
     for (const [server, options] of contradictions) {
-      assert.throws(() => connect(server, { env: {}, ...options }), InvalidValueError, JSON.stringify([server, options]));
+      assert.throws(
+        () => connect(server, { env: {}, ...options }),
+        InvalidValueError,
+        JSON.stringify([server, options]),
+      );
     }
   });
 

@@ -36,7 +36,13 @@ const never = () => Promise.reject(new Error("nobody asked for a refresh"));
 describe("credentials", () => {
   it("come back as they went", async () => {
     await withVault(async (_, credentials) => {
-      const tokens = { ...expiring("a", minute), tokenType: "Bearer", scopes: ["read"], issuer: "i", audience: "r" };
+      const tokens = {
+        ...expiring("a", minute),
+        tokenType: "Bearer",
+        scopes: ["read"],
+        issuer: "i",
+        audience: "r",
+      };
       assert.equal(await credentials.put("github", tokens), 1);
       assert.deepEqual(await credentials.get("github"), { credential: tokens, version: 1 });
       assert.equal(await credentials.put("key", Buffer.from("secret")), 2);
@@ -61,7 +67,11 @@ describe("credentials", () => {
       assert.deepEqual(new Set(tokens.map(({ accessToken }) => accessToken)), new Set(["fresh"]));
       assert.deepEqual([refreshes, vault.completions], [1, 1]);
       assert.equal((await credentials.withFreshToken("github", never)).accessToken, "fresh");
-      await credentials.withFreshToken("github", () => Promise.resolve(expiring("forced", minute)), { force: true });
+      const rejected = await credentials.withFreshToken("github", never);
+      const another = () => Promise.resolve(expiring("another", minute));
+      assert.equal((await credentials.withFreshToken("github", another, { rejected })).version, 3);
+      // Somebody has refreshed the one that was rejected.
+      assert.equal((await credentials.withFreshToken("github", never, { rejected })).accessToken, "another");
       assert.equal(vault.version, 3n);
     });
   });
@@ -70,9 +80,14 @@ describe("credentials", () => {
     await withVault(async (vault, credentials) => {
       await credentials.put("github", expiring("stale", 0));
       const broken = new Error("the authorization server is away");
-      await assert.rejects(credentials.withFreshToken("github", () => Promise.reject(broken)), broken);
+      await assert.rejects(
+        credentials.withFreshToken("github", () => Promise.reject(broken)),
+        broken,
+      );
       assert.equal(vault.lease, "");
-      const fresh = await credentials.withFreshToken("github", () => Promise.resolve(expiring("fresh", 10 * minute)));
+      const fresh = await credentials.withFreshToken("github", () =>
+        Promise.resolve(expiring("fresh", 10 * minute)),
+      );
       assert.equal(fresh.accessToken, "fresh");
     });
   });

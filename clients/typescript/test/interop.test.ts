@@ -16,14 +16,20 @@ describe("interop", () => {
     const sessionId = "chosen-by-the-test";
     const state = { n: { $integer: "9007199254740991" }, t: "ü" };
     const requests = [
-      { do: "create", ...place, with: { session_id: sessionId, state, authenticated_at: "2026-01-01T00:00:00Z" } },
+      {
+        do: "create",
+        ...place,
+        with: { session_id: sessionId, state, authenticated_at: "2026-01-01T00:00:00Z" },
+      },
       { do: "update", ...place, with: { session_id: sessionId, increment: { n: -1 } } },
       { do: "get", ...place, with: { session_id: "unknown-unknown-unknown" } },
       { do: "create", ...place, with: { state: { n: { $integer: "9007199254740992" } } } },
     ];
     child.stdin.end(requests.map((request) => `${JSON.stringify(request)}\n`).join(""));
     const lines = (await text(child.stdout)).trim().split("\n");
-    const answers = lines.map((line) => JSON.parse(line) as { answer?: Record<string, unknown>; error?: unknown });
+    const answers = lines.map(
+      (line) => JSON.parse(line) as { answer?: Record<string, unknown>; error?: unknown },
+    );
     const [created, updated, absent, refused] = answers;
     assert.equal(answers.length, requests.length);
     assert.deepEqual(created?.answer?.["state"], { n: 9007199254740991, t: "ü" });

@@ -11,10 +11,16 @@ const time = new Date(1000);
 const same: [answer: Value, expected: Value][] = [
   [{ a: 1, b: 2 }, { a: 1 }],
   [{ state: { a: -0 } }, { state: { a: 0n } }],
-  [[1, [2]], [1, [2]]],
+  [
+    [1, [2]],
+    [1, [2]],
+  ],
   [{ t: time }, { t: { $plus: [new Date(0), 1] } }],
   [{ t: time }, { t: { $between: [new Date(0), null] } }],
-  [{ t: time, x: "x", n: 0 }, { t: { $any: "time" }, x: { $any: "text" }, n: { $any: "number" }, y: { $absent: true } }],
+  [
+    { t: time, x: "x", n: 0 },
+    { t: { $any: "time" }, x: { $any: "text" }, n: { $any: "number" }, y: { $absent: true } },
+  ],
   [[3, 1, 2], { $unordered: [1, 2, 3] }],
   [1, { $not: 2 }],
 ];
@@ -48,7 +54,9 @@ describe("the matcher", () => {
           matched(answer, expected, "it");
         },
         assert.AssertionError,
-        JSON.stringify([answer, expected], (_, part: unknown) => (typeof part === "bigint" ? Number(part) : part)),
+        JSON.stringify([answer, expected], (_, part: unknown) =>
+          typeof part === "bigint" ? Number(part) : part,
+        ),
       );
     }
   });

@@ -59,7 +59,10 @@ function matcherOf(expected: Value): Matcher | undefined {
     case "$between":
       return (answer, where) => {
         const [low, high] = of as [Value, Value];
-        assert(typeof answer === "number" || answer instanceof Date, `${where}: ${shown(answer)} has no order`);
+        assert(
+          typeof answer === "number" || answer instanceof Date,
+          `${where}: ${shown(answer)} has no order`,
+        );
         const value = Number(answer);
         assert(low === null || value >= bound(low), `${where}: ${shown(answer)} is before ${shown(low)}`);
         assert(high === null || value <= bound(high), `${where}: ${shown(answer)} is after ${shown(high)}`);

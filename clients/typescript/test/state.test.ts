@@ -2,12 +2,17 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { inspect } from "node:util";
 import { createContext, runInContext } from "node:vm";
 
+import { create } from "@bufbuild/protobuf";
 import type { StateInputs } from "tenure-client";
 import { InvalidValueError } from "tenure-client";
+import { SessionSchema } from "tenure-client/stubs";
 
+import { fromSession, given } from "#dist/session.js";
 import { checkedState } from "#dist/state.js";
+import { anySession } from "./scripted.js";
 
 function refused(state: unknown, field: string): void {
   assert.throws(
@@ -39,7 +44,7 @@ describe("state", () => {
     const state = JSON.parse('{"__proto__": {"polluted": true}}') as StateInputs;
     const copy = checkedState("set", state);
     assert.deepEqual(Object.keys(copy), ["__proto__"]);
-    assert.equal(("polluted" in copy), false);
+    assert.equal("polluted" in copy, false);
   });
 
   it("takes objects of another realm and without a prototype", () => {
@@ -50,7 +55,9 @@ describe("state", () => {
   });
 
   it("takes bigints that are exact, and refuses larger integers", () => {
-    assert.deepEqual(checkedState("set", { n: BigInt(Number.MAX_SAFE_INTEGER) }), { n: Number.MAX_SAFE_INTEGER });
+    assert.deepEqual(checkedState("set", { n: BigInt(Number.MAX_SAFE_INTEGER) }), {
+      n: Number.MAX_SAFE_INTEGER,
+    });
     refused({ n: BigInt(Number.MAX_SAFE_INTEGER) + 1n }, "set.n");
     refused({ a: [{ b: -(2n ** 63n) }] }, "set.a[0].b");
     refused({ n: 2 ** 53 }, "set.n");
@@ -80,5 +87,23 @@ describe("state", () => {
     const state: Record<string, unknown> = {};
     state["self"] = state;
     assert.throws(() => checkedState("set", state as StateInputs), InvalidValueError);
+  });
+});
+
+describe("a log", () => {
+  it("shows neither ids nor states nor values that were refused", () => {
+    const session = given(
+      fromSession(create(SessionSchema, { ...anySession, id: "canary", state: { a: "canary" } })),
+    );
+    assert.equal(inspect(session).includes("canary"), false);
+    assert(inspect(session).includes("revision"));
+    assert.deepEqual([session.id, session.state], ["canary", { a: "canary" }]);
+    assert(JSON.stringify(session).includes("canary"));
+    for (const value of [9007199254740993n, 2 ** 60, "canary \ud83d"]) {
+      assert.throws(
+        () => checkedState("set", { value }),
+        (error) => error instanceof InvalidValueError && !/canary|\d{6}/.test(error.message),
+      );
+    }
   });
 });

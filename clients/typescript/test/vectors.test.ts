@@ -158,7 +158,9 @@ class Play {
     }
     const deadline = new AbortController();
     const events: Fields[] = [];
-    const late = pause(itemPatienceMs, "late" as const, { signal: deadline.signal }).catch(() => "late" as const);
+    const late = pause(itemPatienceMs, "late" as const, { signal: deadline.signal }).catch(
+      () => "late" as const,
+    );
     while (events.length < count) {
       const item = await Promise.race([watch.next(), late]);
       if (item === "late" || item.done === true) {
@@ -192,7 +194,10 @@ class Play {
 
   #referred(path: string): Value {
     const [name = "", ...keys] = path.split(".");
-    const found = keys.reduce<Value>((value, key) => (value as Fields | undefined)?.[key], this.#saved.get(name));
+    const found = keys.reduce<Value>(
+      (value, key) => (value as Fields | undefined)?.[key],
+      this.#saved.get(name),
+    );
     if (found === undefined) {
       throw new Error(`nothing was saved as ${path}`);
     }

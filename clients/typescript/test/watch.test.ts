@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { Code } from "@connectrpc/connect";
 import type { Watch, WatchItem } from "tenure-client";
-import { CallerNotAllowedError, connect } from "tenure-client";
+import { CallerNotAllowedError, connect, DeadlineExceededError } from "tenure-client";
 import { EventKind } from "tenure-client/stubs";
 
 import { refusal, scripted, unavailable } from "./scripted.js";
@@ -164,6 +164,8 @@ describe("watch", () => {
     const namespace = tenure.namespace("crm");
     await assert.rejects(namespace.watch({ kinds: ["ENDED"] }).next(), CallerNotAllowedError);
     await assert.rejects(namespace.watch({ kinds: ["ENDED"] }).started(), CallerNotAllowedError);
+    using away = connect("127.0.0.1:1", { env: {} });
+    await assert.rejects(away.namespace("crm").watch().started({ timeoutMs: 100 }), DeadlineExceededError);
     const gone = new AbortController();
     const watch = namespace.watch({ signal: gone.signal });
     await watch.started();

@@ -21,6 +21,10 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Polls until it is so.
 #[track_caller]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pause of a poll for another process: it decides nothing"
+)]
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + DEADLINE;
     while !is_so() {

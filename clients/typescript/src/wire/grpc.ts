@@ -24,7 +24,7 @@ export interface GrpcOptions extends ConnectionOptions {
   readonly urls: readonly string[];
   readonly token: TokenSource | undefined;
   readonly timeoutMs: number;
-  readonly attempts: number;
+  readonly retries: number;
 }
 
 // Answers may be larger than requests: a page of sessions with their state.
@@ -34,7 +34,7 @@ const largestTimeoutMs = 99_999_999;
 /** The wire that everything else uses. */
 export function grpcWire(options: GrpcOptions): Wire {
   const addresses = new Addresses(options.urls, options);
-  const interceptors: Interceptor[] = [traceContext(), retries(options.attempts)];
+  const interceptors: Interceptor[] = [traceContext(), retries(options.retries)];
   if (options.token !== undefined) {
     interceptors.push(bearer(options.token));
   }
@@ -56,7 +56,7 @@ class GrpcWire implements Wire {
   constructor(
     private readonly transport: Transport,
     private readonly addresses: Addresses,
-    private readonly timeoutMs: number,
+    readonly timeoutMs: number,
   ) {}
 
   async call<I extends DescMessage, O extends DescMessage>(
@@ -83,7 +83,8 @@ class GrpcWire implements Wire {
     options.signal?.throwIfAborted();
     // The transport's iterator cannot be told to stop: whoever leaves the loop ends the call by a signal.
     const left = new AbortController();
-    const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
+    const signal =
+      options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
     try {
       const answer = await this.transport.stream(method, signal, timeoutMs, headers(options), once(request));
       yield* answer.message;

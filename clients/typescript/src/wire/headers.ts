@@ -30,7 +30,9 @@ async function called(token: () => string | Promise<string>): Promise<string> {
 
 type OpenTelemetry = typeof import("@opentelemetry/api");
 
-/** Propagates the active trace context, where `@opentelemetry/api` is installed. */
+const traceHeaders = ["traceparent", "tracestate"];
+
+/** Propagates the active trace context, and no baggage, where `@opentelemetry/api` is installed. */
 export function traceContext(): Interceptor {
   let api: OpenTelemetry | undefined;
   const loading = import("@opentelemetry/api").then(
@@ -41,7 +43,9 @@ export function traceContext(): Interceptor {
   void loading.finally(() => (settled = true));
   const setter = {
     set: (header: Headers, key: string, value: string) => {
-      header.set(key, value);
+      if (traceHeaders.includes(key)) {
+        header.set(key, value);
+      }
     },
   };
   return (next) => {

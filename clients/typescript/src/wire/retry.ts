@@ -9,8 +9,8 @@ import { CredentialService } from "../gen/tenure/v1/credential_service_pb.js";
 import { SessionService } from "../gen/tenure/v1/session_service_pb.js";
 import { mayHelp, retryAfterMs } from "./failure.js";
 
-const firstPauseMs = 25;
-const longestPauseMs = 1000;
+const firstPauseMs = 50;
+const longestPauseMs = 2000;
 
 /** Calls without a request id that have no second effect when they are repeated. */
 const idempotent: ReadonlySet<DescMethod> = new Set([
@@ -30,34 +30,35 @@ const idempotent: ReadonlySet<DescMethod> = new Set([
 ]);
 
 /**
- * Keeps clients from multiplying the load of a service that is down: each failure costs ten times what a
- * success earns, and below half of the budget nothing is repeated (as gRPC's retry throttling).
+ * A bucket of tokens over all calls of a client: when most calls fail, repeating them would only add load. A
+ * repetition costs one token, a call that succeeds gives a tenth back.
  */
 export class Budget {
-  static readonly full = 100;
-  static readonly price = 10;
+  static readonly full = 20;
 
-  #left = Budget.full;
+  #tenths = Budget.full * 10;
 
   earn(): void {
-    this.#left = Math.min(this.#left + 1, Budget.full);
+    this.#tenths = Math.min(this.#tenths + 1, Budget.full * 10);
   }
 
-  /** Pays for a failure, and says whether there is enough left to repeat it. */
+  /** Whether there is a token for a repetition. */
   spend(): boolean {
-    this.#left = Math.max(this.#left - Budget.price, 0);
-    return this.#left > Budget.full / 2;
+    if (this.#tenths < 10) {
+      return false;
+    }
+    this.#tenths -= 10;
+    return true;
   }
 }
 
-/** How long to wait before the next attempt: doubling, capped, and never the same for two clients. */
-export function pauseMs(attempt: number, random: () => number = Math.random): number {
-  const longest = Math.min(firstPauseMs * 2 ** Math.min(attempt, 10), longestPauseMs);
-  return longest / 2 + (longest / 2) * random();
+/** How long to wait before a repetition: up to a limit that doubles and is capped, never the same for two clients. */
+export function pauseMs(repetition: number, random: () => number = Math.random): number {
+  return Math.min(firstPauseMs * 2 ** (Math.min(repetition, 10) - 1), longestPauseMs) * random();
 }
 
 /** Repeats a call while that is safe, may help, and the deadline allows. */
-export function retries(attempts: number): Interceptor {
+export function retries(most: number): Interceptor {
   const budget = new Budget();
   return (next) => async (request) => {
     if (request.stream || !isSafe(request.method, request.message)) {
@@ -65,7 +66,7 @@ export function retries(attempts: number): Interceptor {
     }
     const start = performance.now();
     let timeout: number | undefined;
-    for (let attempt = 1; ; attempt++) {
+    for (let repetition = 1; ; repetition++) {
       try {
         const answer = await next(request);
         budget.earn();
@@ -75,10 +76,10 @@ export function retries(attempts: number): Interceptor {
           throw thrown;
         }
         const error = ConnectError.from(thrown);
-        if (request.signal.aborted || !mayHelp(error) || !budget.spend() || attempt >= attempts) {
+        if (request.signal.aborted || repetition > most || !mayHelp(error) || !budget.spend()) {
           throw thrown;
         }
-        const pause = Math.max(pauseMs(attempt), retryAfterMs(error) ?? 0);
+        const pause = (retryAfterMs(error) ?? 0) + pauseMs(repetition);
         timeout ??= timeoutOf(request.header);
         const left = start + timeout - performance.now() - pause;
         if (left <= 0) {

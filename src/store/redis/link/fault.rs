@@ -211,7 +211,6 @@ fn from_unknown(code: &str, details: &str) -> Trouble {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
 

@@ -110,7 +110,6 @@ fn read_server(server: &Value, said_by: &Address) -> Option<Address> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
 

@@ -243,7 +243,6 @@ fn now_ms() -> i64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
     use crate::config::redis::RedisConfig;
