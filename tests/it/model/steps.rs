@@ -103,8 +103,6 @@ impl UpdateStep {
             if_revision: self.if_revision,
             of_record: None,
             sealed_increments: None,
-            of_record: None,
-            sealed_increments: None,
             show_state: self.show_state,
             request: self.request,
         }
