@@ -15,7 +15,8 @@ use tenure::session::limits::Limits;
 use tenure::session::names::{NamespaceName, Owner, RecordId, SessionId};
 use tenure::session::owner_record::{Create, OnExisting, Read, Shown};
 use tenure::session::state::State;
-use tenure::store::memory::{Bounds, Clock, MemoryStore};
+use tenure::store::Clock;
+use tenure::store::memory::{Bounds, MemoryStore};
 use tenure::store::{Namespace, Place, Store as _};
 
 #[global_allocator]

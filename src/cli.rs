@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod apikey;
 mod config;
 mod exit;
 mod keys;
 mod output;
+mod policy;
 #[cfg(test)]
 mod reference;
 mod serve;
@@ -39,6 +41,10 @@ enum Command {
     Keys(keys::Keys),
     /// Check or show the configuration
     Config(config::Config),
+    /// Ask what the configuration's policy allows
+    Policy(policy::Policy),
+    /// Make API keys for callers
+    Apikey(apikey::ApiKey),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Print a manual page
@@ -78,6 +84,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Session(session) => session.run(),
         Command::Keys(keys) => keys.run(),
         Command::Config(config) => config.run(),
+        Command::Policy(policy) => policy.run(),
+        Command::Apikey(apikey) => apikey.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }

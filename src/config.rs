@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 
+mod callers;
 mod check;
+mod family;
 mod fault;
 mod kind;
 mod layers;
@@ -25,6 +27,9 @@ mod suggest;
 mod tests;
 mod value;
 
+pub use callers::{
+    ApiKey, Callers, CertificateNames, Grant, KeyHash, Rule, TokenAlgorithm, TokenIssuer,
+};
 pub use fault::{Fault, Faults, Origin};
 pub use layers::{File, Flag, Sources};
 pub use load::Loaded;
@@ -44,6 +49,10 @@ pub struct Config {
     pub log: Log,
     /// `[keys]`
     pub keys: Keys,
+    /// `[callers]`
+    pub callers: Callers,
+    /// `[policy.NAME]`
+    pub policy: Vec<(String, Rule)>,
     /// `[defaults]`: what a namespace allows that does not say otherwise.
     pub defaults: Limits,
     /// `[namespaces.NAME]`
@@ -112,6 +121,8 @@ pub struct Tls {
     pub key: PathBuf,
     /// Who signs clients' certificates, PEM. If set, a client must show one.
     pub client_ca: Option<PathBuf>,
+    /// Whether a client may connect without one all the same.
+    pub client_optional: bool,
 }
 
 /// The HTTP port.

@@ -6,9 +6,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use self::admin_v1::admin_service_server::AdminServiceServer;
+pub use self::edge::KnownCallers;
 pub use self::peer::Peer;
 use self::v1::credential_service_server::CredentialServiceServer;
 use self::v1::session_service_server::SessionServiceServer;
+use crate::callers::Authenticator;
 use crate::config;
 use crate::sessions::Sessions;
 
@@ -51,6 +53,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 /// All services on the port but health and reflection. `stopping` ends the streams.
 pub fn routes(
     sessions: &Arc<Sessions>,
+    authenticator: &Arc<Authenticator>,
     config: &config::Grpc,
     stopping: &CancellationToken,
 ) -> Routes {
@@ -71,5 +74,5 @@ pub fn routes(
         .add_service(credential)
         .add_service(admin);
     let axum = routes.prepare().into_axum_router();
-    Routes::from(axum.layer(edge::EdgeLayer::new(config)))
+    Routes::from(axum.layer(edge::EdgeLayer::new(Arc::clone(authenticator), config)))
 }

@@ -3,6 +3,8 @@
 //! Reading order: [`session`] (what a session is, and every rule about it), [`store`] (what keeps them),
 //! [`sessions`] (the use cases), then what carries calls to them: [`grpc`], and [`server`] around it.
 
+pub mod call;
+pub mod callers;
 pub mod cli;
 pub mod config;
 pub mod events;

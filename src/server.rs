@@ -27,6 +27,7 @@ use self::accept::{accept, listen};
 use self::readiness::Readiness;
 use self::tls::Certificates;
 use self::worker::{Common, Ended, Workers};
+use crate::callers::{self, Authenticator, OwnerProof, Policy};
 use crate::config::{self, Config};
 use crate::sessions::{Namespaces, Sessions};
 use crate::store::{self, Store};
@@ -50,13 +51,16 @@ const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
+    for warning in callers::warnings(&config) {
+        tracing::warn!(target: "tenure::callers", "{warning}");
+    }
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start a runtime")?;
     let served = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let store = store::open(&config.store)?;
+        let store = store::open(&config.store).await?;
         let running = bind(config, store)?.start().await?;
         running.announce(&mut io::stdout().lock())?;
 
@@ -107,6 +111,8 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         None => None,
     };
     let keyring = open_keyring(&config.keys, store.kind())?;
+    let authenticator = Arc::new(Authenticator::new(&config.callers)?);
+    let owner_proof = Arc::new(OwnerProof::new(&config.callers)?);
     let grpc = listen(config.grpc.listen)?;
     let http = listen(config.http.listen)?;
     Ok(Bound {
@@ -116,6 +122,8 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         http,
         certificates,
         keyring,
+        authenticator,
+        owner_proof,
         config,
         store,
     })
@@ -143,6 +151,8 @@ pub struct Bound {
     http_address: SocketAddr,
     certificates: Option<Arc<Certificates>>,
     keyring: Option<Arc<Keyring>>,
+    authenticator: Arc<Authenticator>,
+    owner_proof: Arc<OwnerProof>,
     config: Config,
     store: Arc<dyn Store>,
 }
@@ -172,6 +182,7 @@ impl Bound {
             defaults,
             namespaces,
             strict_namespaces,
+            policy,
             ..
         } = self.config;
         let threads = match grpc.threads {
@@ -180,7 +191,10 @@ impl Bound {
         };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
         let vault = self.keyring.clone().map(|keys| Arc::new(Vault::new(keys)));
-        let sessions = Arc::new(Sessions::new(Arc::clone(&self.store), namespaces, vault));
+        let sessions = Sessions::new(Arc::clone(&self.store), namespaces)
+            .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
+            .sealing(vault);
+        let sessions = Arc::new(sessions);
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
             config: grpc,
@@ -190,12 +204,12 @@ impl Bound {
             abort: abort.clone(),
         });
         let abort = abort.drop_guard();
-        upkeep::ping(&*self.store, &common.readiness).await;
+        upkeep::ping(&sessions, &common.readiness).await;
 
         let grpc = TcpListener::from_std(self.grpc)?;
         let http = TcpListener::from_std(self.http)?;
         // One for all workers: what it admits at once is a limit of the service.
-        let routes = worker::routes(&sessions, &common);
+        let routes = worker::routes(&sessions, &self.authenticator, &common);
         let (workers, ended) = Workers::start(threads, &common, &routes)?;
         let workers = Arc::new(workers);
         let mut tasks = JoinSet::new();
@@ -210,13 +224,16 @@ impl Bound {
             http::routes(common.readiness.subscribe()),
         ));
         tasks.spawn(upkeep::keep_pinging(
-            Arc::clone(&self.store),
+            Arc::clone(&sessions),
             common.readiness.clone(),
         ));
         tasks.spawn(upkeep::keep_sweeping(
             Arc::clone(&self.store),
             store_config.sweep_interval,
         ));
+        for follower in callers::followers(&self.authenticator, &self.owner_proof) {
+            tasks.spawn(follower);
+        }
         if let Some(certificates) = self.certificates {
             tasks.spawn(certificates.follow());
         }

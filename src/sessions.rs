@@ -3,7 +3,8 @@
 //! Each lets the caller in ([`Sessions::enter`]), has the store do its one step, and tells the rest of the
 //! house what happened.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
@@ -11,6 +12,8 @@ use tokio::sync::Semaphore;
 use self::encrypted_state::EncryptedState;
 use self::refreshes::Refreshes;
 use self::tenant_keys::TenantKeys;
+use crate::call::Right;
+use crate::callers::{Access, Login, OwnerProof, Policy, Tenants};
 use crate::events::{Deed, Events};
 use crate::session::names::{CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
@@ -24,7 +27,6 @@ use crate::store::{
 };
 use crate::vault::Vault;
 
-pub mod call;
 mod credentials;
 mod encrypted_state;
 mod keys;
@@ -33,10 +35,13 @@ pub mod namespaces;
 mod refreshes;
 mod tenant_keys;
 
-pub use call::{Call, Caller, Operation};
+pub use crate::call::{Call, Caller, Operation};
 pub use credentials::{Refresh, Secret};
 pub use keys::{KeyStatus, KeyUse, Rewrapped, Rotation};
 pub use namespaces::Namespaces;
+
+/// The store is asked each second.
+const UNTIL_NEXT_PING: Duration = Duration::from_secs(1);
 
 /// Why an operation was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +50,12 @@ pub enum Error {
     Store(StoreError),
     /// The namespace is not in the configuration, which lists all there are.
     NamespaceUnknown,
+    /// The call shows nothing, or nothing sound, by which its caller could be known.
+    CallerUnknown,
+    /// No rule allows the caller to do this here.
+    CallerNotAllowed,
+    /// The namespace wants the owner proved, and the call does not prove it.
+    OwnerNotProved,
     /// There is something to encrypt, but no key to do it with.
     EncryptionNotConfigured,
     /// What is kept was not sealed for its place, or the key that it was sealed with is destroyed.
@@ -81,31 +92,33 @@ impl From<Refusal> for Error {
 pub struct Sessions {
     store: Arc<dyn Store>,
     namespaces: Namespaces,
+    policy: Policy,
+    owner_proof: Arc<OwnerProof>,
     events: Arc<Events>,
     keys: TenantKeys,
     encrypted_state: EncryptedState,
     refreshes: Refreshes,
-    fingerprint_key: hmac::Key,
+    /// Known once the store has answered.
+    fingerprint_key: OnceLock<hmac::Key>,
     /// Looking for violations costs the store; only so many at once, and none is owed.
     violation_checks: Arc<Semaphore>,
 }
 
 impl Sessions {
-    /// The use cases over a store. Without a vault nothing can be encrypted.
-    pub fn new(
-        store: Arc<dyn Store>,
-        namespaces: Namespaces,
-        vault: Option<Arc<Vault>>,
-    ) -> Sessions {
-        let keys = TenantKeys::new(Arc::clone(&store), vault);
+    /// The use cases over a store. Nobody but the local caller may do anything, until there is a policy;
+    /// nothing can be encrypted, until there is a vault.
+    pub fn new(store: Arc<dyn Store>, namespaces: Namespaces) -> Sessions {
+        let keys = TenantKeys::new(Arc::clone(&store), None);
         Sessions {
             encrypted_state: EncryptedState::new(Arc::clone(&store), keys.clone()),
             store,
             namespaces,
             keys,
             refreshes: Refreshes::default(),
+            policy: Policy::default(),
+            owner_proof: Arc::new(OwnerProof::none()),
             events: Arc::new(Events::new()),
-            fingerprint_key: hmac::Key::new(hmac::HMAC_SHA256, &mint::random::<32>()),
+            fingerprint_key: OnceLock::new(),
             violation_checks: Arc::new(Semaphore::new(4)),
         }
     }
@@ -115,26 +128,108 @@ impl Sessions {
         &self.store
     }
 
-    /// Starts the hash by which a repeated request is recognised.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::keyed(&self.fingerprint_key)
+    /// Asks whether the store can do its work, and learns what has to be learnt from it once.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await?;
+        if self.fingerprint_key.get().is_none() {
+            let secret = self.store.shared_secret().await?;
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+            let _ = self.fingerprint_key.set(key);
+        }
+        Ok(())
     }
 
-    /// Lets a call into a namespace.
-    pub fn enter(&self, call: &Call, namespace: &str) -> Result<Arc<Namespace>, Error> {
-        let name =
-            NamespaceName::new(namespace).map_err(|bad| Refusal::invalid("namespace", bad.0))?;
-        match &*call.caller {
-            Caller::Local => {}
+    /// Starts the hash by which a repeated request is recognised.
+    pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        match self.fingerprint_key.get() {
+            Some(key) => Ok(Fingerprint::keyed(key)),
+            None => Err(StoreError::Unavailable {
+                retry_after: UNTIL_NEXT_PING,
+            }
+            .into()),
         }
+    }
+
+    /// With rules for authenticated callers, and a way to prove owners.
+    #[must_use]
+    pub fn guarded(mut self, policy: Policy, owner_proof: Arc<OwnerProof>) -> Sessions {
+        self.policy = policy;
+        self.owner_proof = owner_proof;
+        self
+    }
+
+    /// With keys to encrypt with, if there are any.
+    #[must_use]
+    pub fn sealing(mut self, vault: Option<Arc<Vault>>) -> Sessions {
+        self.keys = TenantKeys::new(Arc::clone(&self.store), vault);
+        self.encrypted_state = EncryptedState::new(Arc::clone(&self.store), self.keys.clone());
+        self
+    }
+
+    /// Lets a call into a namespace. Nothing of the request has been checked by then: who may not do this
+    /// here learns nothing about it.
+    pub fn enter(
+        &self,
+        call: &Call,
+        namespace: &str,
+        access: Access<'_>,
+    ) -> Result<Arc<Namespace>, Error> {
+        let name = NamespaceName::new(namespace);
+        if !self.policy.allows(&call.caller, namespace, access) {
+            tracing::warn!(
+                target: "tenure::callers",
+                caller = call.caller.name(),
+                right = access.right.name(),
+                // Anything else could be of any length.
+                namespace = name.as_ref().map_or("(not a name)", NamespaceName::as_str),
+                all_tenants = access.tenants == Tenants::All,
+                "no rule of the policy allows this"
+            );
+            return Err(Error::CallerNotAllowed);
+        }
+        let name = name.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
         self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
     }
 
     /// Lets a call in that is about the whole service.
     pub fn enter_service(&self, call: &Call) -> Result<(), Error> {
-        match &*call.caller {
-            Caller::Local => Ok(()),
+        let access = Access {
+            right: Right::Call(call.operation),
+            tenants: Tenants::All,
+        };
+        if self.policy.allows_everywhere(&call.caller, access) {
+            return Ok(());
         }
+        tracing::warn!(
+            target: "tenure::callers",
+            caller = call.caller.name(),
+            right = access.right.name(),
+            "no rule of the policy allows this for every namespace and tenant"
+        );
+        Err(Error::CallerNotAllowed)
+    }
+
+    /// The login that a call for an owner proves, where the namespace wants it proved.
+    pub async fn prove(
+        &self,
+        call: &Call,
+        namespace: &Namespace,
+    ) -> Result<Option<Arc<Login>>, Error> {
+        let issuers = &namespace.limits.owner_proof;
+        if issuers.is_empty() {
+            return Ok(None);
+        }
+        let login = self.owner_proof.login(&call.user_token, issuers).await;
+        login.map(Some).map_err(|unknown| {
+            tracing::warn!(
+                target: "tenure::callers",
+                caller = call.caller.name(),
+                namespace = namespace.name.as_str(),
+                fault = %unknown,
+                "the owner is not proved"
+            );
+            Error::OwnerNotProved
+        })
     }
 
     /// An owner's place in a namespace that allows such owners.

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use self::memory::{Clock, MemoryStore};
+pub use self::clock::Clock;
+use self::memory::MemoryStore;
+use self::redis::RedisStore;
 use crate::config;
+use crate::config::redis::RedisConfig;
 use crate::session::credentials::Sealed;
 use crate::session::event::{Event, What};
 use crate::session::limits::Limits;
@@ -25,15 +27,22 @@ use crate::session::owner_record::{
 use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
 
+mod clock;
 pub mod memory;
 pub mod redis;
 
-/// Opens the store of the configuration.
-pub fn open(config: &config::Store) -> anyhow::Result<Arc<dyn Store>> {
-    match config.url.split(':').next() {
-        Some("memory") => Ok(Arc::new(MemoryStore::new(config, Clock::system()))),
-        _ => bail!("there is no such store"),
+/// Opens the store of the configuration. One that is elsewhere is connected to in the background: the
+/// service starts without it.
+pub async fn open(config: &config::Store) -> anyhow::Result<Arc<dyn Store>> {
+    if config.url == "memory:" {
+        return Ok(Arc::new(MemoryStore::new(config, Clock::system())));
     }
+    let redis = RedisConfig::of(&config.url, &config.redis)?;
+    let options = redis::Options {
+        event_log_length: config.event_log_length,
+        ..redis::Options::default()
+    };
+    Ok(Arc::new(RedisStore::open(&redis, options, None).await?))
 }
 
 /// A namespace as the service knows it: its name and what it allows.
@@ -321,6 +330,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether the store can do its work now.
     async fn ping(&self) -> Answer<()>;
+
+    /// A secret that all instances on this store share, made by the first of them. By a hash that is keyed
+    /// with it a repeated request is recognised, whichever instance it reaches.
+    async fn shared_secret(&self) -> Answer<[u8; 32]>;
 
     /// How much it holds.
     async fn held(&self) -> Answer<Held>;

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::Exit;
 use super::settings::Settings;
+use crate::callers;
 
 #[derive(Debug, Args)]
 pub(super) struct Config {
@@ -15,7 +16,8 @@ pub(super) struct Config {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Report every fault of a configuration, with its key and where it came from
+    /// Report every fault of a configuration, with its key and where it came from; of a sound one, say who may
+    /// do what
     Check(Settings),
     /// Print the effective configuration as TOML, with where each value came from; secrets are hidden
     Show(Settings),
@@ -33,6 +35,7 @@ impl Config {
                     loaded.settings_given(),
                     loaded.config.namespaces.len()
                 )?;
+                write!(out, "{}", callers::explain(&loaded.config))?;
             }
             Command::Show(settings) => write!(out, "{}", settings.load()?.show())?,
         }

@@ -28,7 +28,7 @@ Exit codes:
   4  refused by a rule or a limit: it exists already, another revision, a revoked login, too large,
      too many; and `session claim` when the key was claimed before
   5  the service is away, overloaded or too slow: trying again may help
-  6  the service does not know the caller, or the caller may not do this";
+  6  the service does not know the caller, or the caller may not do this; and `policy test` for a no";
 
 impl Exit {
     /// The code for an error.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 
+use super::family::Family;
 use super::fault::Fault;
 use super::layers::Slot;
 use super::load::Origins;
@@ -19,6 +20,8 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
     let mut checking = Checking { origins, faults };
     checking.tls(draft);
     checking.listen(&draft.config);
+    checking.client_optional(draft);
+    checking.callers(&draft.config);
     checking.store(&draft.config.store);
     checking.keys(&draft.config);
     checking.log(&draft.config.log.filter);
@@ -30,10 +33,12 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
         false,
     );
     for (name, limits) in &draft.config.namespaces {
-        let slot = |key| Slot::Namespace(name.as_str().to_owned(), key);
+        let slot = |key| Slot::Named(Family::Namespaces, name.as_str().to_owned(), key);
         checking.limits(limits, draft.config.grpc.max_message_bytes, slot, true);
     }
 }
+
+mod callers;
 
 struct Checking<'a> {
     origins: &'a Origins,
@@ -67,6 +72,7 @@ impl Checking<'_> {
                     cert,
                     key,
                     client_ca: draft.tls_client_ca.clone(),
+                    client_optional: draft.tls_client_optional,
                 });
             }
             (None, None) => {
@@ -114,14 +120,16 @@ impl Checking<'_> {
     fn listen(&mut self, config: &Config) {
         let grpc = config.grpc.listen;
         // A client certificate says who calls, not what they may do: it takes a policy to let others in.
-        if !grpc.ip().is_loopback() && !config.grpc.insecure {
+        let open = !config.callers.authenticate();
+        if open && !grpc.ip().is_loopback() && !config.grpc.insecure {
             self.service(
                 "grpc.listen",
                 format!(
                     "{grpc} is reachable from other machines, and without caller authentication everybody \
                      there could read and end every session"
                 ),
-                "listen on loopback (127.0.0.1), or accept the risk with --insecure (grpc.insecure = true)",
+                "configure callers and a policy (docs/SECURITY.md), or listen on loopback (127.0.0.1), or accept the \
+                 risk with --insecure (grpc.insecure = true)",
             );
         }
         if grpc == config.http.listen && grpc.port() != 0 {
@@ -205,7 +213,10 @@ impl Checking<'_> {
         let default = (Slot::Default("encrypt_state"), &config.defaults);
         let listed = config.namespaces.iter().map(|(name, limits)| {
             let name = name.as_str().to_owned();
-            (Slot::Namespace(name, "encrypt_state"), limits)
+            (
+                Slot::Named(Family::Namespaces, name, "encrypt_state"),
+                limits,
+            )
         });
         for (slot, limits) in std::iter::once(default).chain(listed) {
             // What a namespace takes from the defaults is told there.

@@ -359,3 +359,68 @@ impl<K: Kind> Kind for Optional<K> {
             .map_or_else(|| quoted("none"), |value| self.0.show(value))
     }
 }
+
+/// A list of texts, each of which means something.
+pub(super) struct List<T: 'static> {
+    /// What one of them is, for the reference.
+    pub(super) of: &'static str,
+    /// What one means, or what is wrong with it.
+    pub(super) read: fn(&str) -> Result<T, String>,
+    /// How one is written.
+    pub(super) show: fn(&T) -> String,
+}
+
+impl<T> List<T> {
+    /// What stands in a variable or a flag: a TOML list, or texts between commas.
+    fn texts_of(words: &str) -> Option<Vec<String>> {
+        if !words.trim_start().starts_with('[') {
+            return Some(
+                words
+                    .split(',')
+                    .map(|text| text.trim().to_owned())
+                    .collect(),
+            );
+        }
+        let list: toml::Table = toml::from_str(&format!("list = {words}")).ok()?;
+        let list = list.get("list")?.as_array()?;
+        list.iter()
+            .map(|text| text.as_str().map(ToOwned::to_owned))
+            .collect()
+    }
+}
+
+impl<T> Kind for List<T> {
+    type Value = Vec<T>;
+
+    fn name(&self) -> String {
+        format!("list of {}", self.of)
+    }
+
+    fn read(&self, written: &Written) -> Result<Vec<T>, Wrong> {
+        let advice = format!("write a list of {}: [\"…\", \"…\"]", self.of);
+        let texts = match written {
+            Written::Texts(texts) => texts.clone(),
+            Written::Words(words) => Self::texts_of(words)
+                .ok_or_else(|| Wrong::new("is not a list of texts", advice.clone()))?,
+            other => {
+                return Err(Wrong::new(format!("is {}", other.type_name()), advice));
+            }
+        };
+        let mut values = Vec::with_capacity(texts.len());
+        for text in &texts {
+            if text.trim().is_empty() {
+                return Err(Wrong::new("holds an empty text", advice));
+            }
+            values.push((self.read)(text).map_err(|what| Wrong::new(what, advice.clone()))?);
+        }
+        Ok(values)
+    }
+
+    fn show(&self, values: &Vec<T>) -> String {
+        let texts: Vec<String> = values
+            .iter()
+            .map(|value| quoted(&(self.show)(value)))
+            .collect();
+        format!("[{}]", texts.join(", "))
+    }
+}

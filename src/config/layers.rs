@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::family::Family;
 use super::fault::{Fault, Origin};
 use super::settings::{LIMITS, SECTIONS, SERVICE};
 use super::suggest::nearest;
@@ -49,8 +50,8 @@ pub(super) enum Slot {
     Service(&'static str),
     /// One of `[defaults]`.
     Default(&'static str),
-    /// One of `[namespaces.NAME]`.
-    Namespace(String, &'static str),
+    /// One of a section that has a name of its own, like `[namespaces.NAME]`.
+    Named(Family, String, &'static str),
 }
 
 /// A value and where it came from.
@@ -64,8 +65,9 @@ pub(super) struct Given {
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     pub(super) given: BTreeMap<Slot, Given>,
-    /// The namespaces, with the first place that names each: an empty section lists one, too.
-    pub(super) namespaces: BTreeMap<String, Origin>,
+    /// The sections with names of their own, each with the first place that names it: an empty section is
+    /// one, too.
+    pub(super) named: BTreeMap<(Family, String), Origin>,
     pub(super) faults: Vec<Fault>,
     /// Whether the file could not be read, so that nobody knows what it says.
     pub(super) file_is_broken: bool,
@@ -79,15 +81,27 @@ enum At {
 }
 
 fn look_up(path: &[&str]) -> At {
-    let limit = |name: &str| LIMITS.iter().find(|limit| limit.key == name);
-    match path {
-        ["defaults" | "namespaces"] | ["namespaces", _] => At::Section,
-        ["defaults", name] => {
-            limit(name).map_or(At::Nothing, |limit| At::Setting(Slot::Default(limit.key)))
+    for family in Family::ALL {
+        let prefix = family.path();
+        if prefix.starts_with(path) {
+            return At::Section;
         }
-        ["namespaces", namespace, name] => limit(name).map_or(At::Nothing, |limit| {
-            At::Setting(Slot::Namespace((*namespace).to_owned(), limit.key))
-        }),
+        match path.strip_prefix(prefix) {
+            Some([_]) => return At::Section,
+            Some([name, key]) => {
+                return family.setting(key).map_or(At::Nothing, |key| {
+                    At::Setting(Slot::Named(family, (*name).to_owned(), key))
+                });
+            }
+            _ => {}
+        }
+    }
+    match path {
+        ["defaults"] => At::Section,
+        ["defaults", name] => LIMITS
+            .iter()
+            .find(|limit| limit.key == *name)
+            .map_or(At::Nothing, |limit| At::Setting(Slot::Default(limit.key))),
         [name] if SECTIONS.iter().any(|section| section.name == *name) => At::Section,
         _ => {
             let key = path.join(".");
@@ -159,8 +173,8 @@ impl Layers {
         let segments: Vec<&str> = path.iter().map(String::as_str).collect();
         match (look_up(&segments), value.get_ref()) {
             (At::Section, DeValue::Table(table)) => {
-                if let ["namespaces", name] = segments[..] {
-                    self.add_namespace(name, &origin);
+                if let Some((family, name)) = Family::named_by(&segments) {
+                    self.add_named(family, name, &origin);
                 }
                 self.add_table(file, path, table);
             }
@@ -168,7 +182,10 @@ impl Layers {
                 key: path.join("."),
                 origin,
                 wrong: format!("is a section, not {}", with_article(other.type_str())),
-                advice: format!("write [{}] and its settings below it", path.join(".")),
+                advice: format!(
+                    "write [{}] and its settings below it",
+                    section_at(&segments)
+                ),
             }),
             (At::Setting(slot), value) => {
                 let written = written(value);
@@ -187,21 +204,17 @@ impl Layers {
         let path = lower.strip_prefix('_').unwrap_or(&lower).replace("__", ".");
         let origin = Origin::Variable(name.to_owned());
         let path = split_key(&path);
-        // The name of a namespace may hold two underscores itself.
-        match &path[..] {
-            ["namespaces", namespace, limit] => {
-                let namespace = namespace.replace('.', "__");
-                self.add_words(&["namespaces", &namespace, limit], value, origin);
-            }
-            path => self.add_words(path, value, origin),
-        }
+        // A name of a section may hold two underscores itself.
+        let path: Vec<String> = path.iter().map(|part| part.replace('.', "__")).collect();
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        self.add_words(&path, value, origin);
     }
 
     fn add_words(&mut self, path: &[&str], value: &str, origin: Origin) {
         match look_up(path) {
             At::Setting(slot) => {
-                if let Slot::Namespace(name, _) = &slot {
-                    self.add_namespace(name, &origin);
+                if let Slot::Named(family, name, _) = &slot {
+                    self.add_named(*family, name, &origin);
                 }
                 let written = Written::Words(value.to_owned());
                 self.given.insert(slot, Given { written, origin });
@@ -216,19 +229,20 @@ impl Layers {
         }
     }
 
-    fn add_namespace(&mut self, name: &str, origin: &Origin) {
-        if self.namespaces.contains_key(name) {
+    fn add_named(&mut self, family: Family, name: &str, origin: &Origin) {
+        let place = (family, name.to_owned());
+        if self.named.contains_key(&place) {
             return;
         }
         if let Err(bad) = NamespaceName::new(name) {
             self.faults.push(Fault {
-                key: format!("namespaces.{name}"),
+                key: format!("{}.{name}", family.path().join(".")),
                 origin: origin.clone(),
-                wrong: format!("{name:?} is no name of a namespace"),
+                wrong: format!("{name:?} is no name of {}", family.what()),
                 advice: format!("it {}", bad.0),
             });
         }
-        self.namespaces.insert(name.to_owned(), origin.clone());
+        self.named.insert(place, origin.clone());
     }
 
     fn unknown(&mut self, path: &[&str], origin: Origin) {
@@ -244,14 +258,19 @@ impl Layers {
     }
 }
 
-/// A key's parts. The name of a namespace may hold dots, what comes after it never does.
+/// A key's parts. The name of a section may hold dots, what comes after it never does.
 fn split_key(key: &str) -> Vec<&str> {
-    if let Some(rest) = key.strip_prefix("namespaces.")
-        && let Some((name, limit)) = rest.rsplit_once('.')
-    {
-        return vec!["namespaces", name, limit];
+    let parts: Vec<&str> = key.split('.').collect();
+    for family in Family::ALL {
+        let prefix = family.path();
+        if parts.starts_with(prefix) && parts.len() > prefix.len() + 1 {
+            let name_at: usize = prefix.iter().map(|part| part.len() + 1).sum();
+            if let Some((name, setting)) = key[name_at..].rsplit_once('.') {
+                return [prefix, &[name, setting]].concat();
+            }
+        }
     }
-    key.split('.').collect()
+    parts
 }
 
 fn line_of(file: &File, at: usize) -> Origin {
@@ -272,9 +291,24 @@ fn written(value: &DeValue<'_>) -> Written {
         DeValue::Boolean(value) => Written::Bool(*value),
         DeValue::Float(_) => Written::Other("a number with a fraction"),
         DeValue::Datetime(_) => Written::Other("a date"),
-        DeValue::Array(_) => Written::Other("a list"),
+        DeValue::Array(items) => texts(items).map_or(Written::Other("a list"), Written::Texts),
         DeValue::Table(_) => Written::Other("a section"),
     }
+}
+
+/// How a section is written: some need a name of their own.
+fn section_at(path: &[&str]) -> String {
+    let is_family = Family::ALL.iter().any(|family| family.path() == path);
+    let name = if is_family { ".NAME" } else { "" };
+    format!("{}{name}", path.join("."))
+}
+
+/// The items of a list, if all of them are texts.
+fn texts(items: &[Spanned<DeValue<'_>>]) -> Option<Vec<String>> {
+    items
+        .iter()
+        .map(|item| item.get_ref().as_str().map(ToOwned::to_owned))
+        .collect()
 }
 
 fn with_article(name: &str) -> String {

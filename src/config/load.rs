@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Config;
+use super::callers::{ApiKey, Rule, TokenIssuer};
 use super::check::check;
+use super::family::Family;
 use super::fault::{Fault, Faults, Origin};
 use super::kind::quoted;
 use super::layers::{Given, Layers, Slot, Sources};
-use super::settings::{Draft, LIMITS, SERVICE, Setting};
-use crate::session::limits::Limits;
+use super::settings::{API_KEY, Draft, LIMITS, RULE, SERVICE, Setting, TOKEN_ISSUER};
 use crate::session::names::NamespaceName;
 
 /// A sound configuration, and where each of its values came from.
@@ -46,16 +47,19 @@ impl Slot {
         match self {
             Slot::Service(key) => (*key).to_owned(),
             Slot::Default(key) => format!("defaults.{key}"),
-            Slot::Namespace(name, key) => {
-                // As TOML needs it: a dot in a name would be a level.
-                let name = if name.contains('.') {
-                    quoted(name)
-                } else {
-                    name.clone()
-                };
-                format!("namespaces.{name}.{key}")
-            }
+            Slot::Named(family, name, key) => format!("{}.{key}", section(*family, name)),
         }
+    }
+}
+
+/// The key of a section with a name of its own.
+pub(super) fn section(family: Family, name: &str) -> String {
+    let path = family.path().join(".");
+    // As TOML needs it: a dot in a name would be a level.
+    if name.contains('.') {
+        format!("{path}.{}", quoted(name))
+    } else {
+        format!("{path}.{name}")
     }
 }
 
@@ -74,13 +78,33 @@ impl Config {
         let mut draft = Draft::default();
         reading.take(SERVICE, &mut draft, Slot::Service);
         reading.take(LIMITS, &mut draft.config.defaults, Slot::Default);
-        for name in layers.namespaces.keys() {
-            let mut limits: Limits = draft.config.defaults.clone();
-            reading.take(LIMITS, &mut limits, |key| {
-                Slot::Namespace(name.clone(), key)
-            });
-            if let Ok(name) = NamespaceName::new(name) {
-                draft.config.namespaces.push((name, limits));
+        for (family, name) in layers.named.keys() {
+            let (family, name) = (*family, name.clone());
+            let slot = |key| Slot::Named(family, name.clone(), key);
+            let config = &mut draft.config;
+            match family {
+                Family::Jwt => {
+                    let issuer = reading.taken(TOKEN_ISSUER, TokenIssuer::default(), slot);
+                    config.callers.jwt.push((name, issuer));
+                }
+                Family::Users => {
+                    let issuer = reading.taken(TOKEN_ISSUER, TokenIssuer::default(), slot);
+                    config.callers.users.push((name, issuer));
+                }
+                Family::ApiKeys => {
+                    let key = reading.taken(API_KEY, ApiKey::default(), slot);
+                    config.callers.api_keys.push((name, key));
+                }
+                Family::Policy => {
+                    let rule = reading.taken(RULE, Rule::default(), slot);
+                    config.policy.push((name, rule));
+                }
+                Family::Namespaces => {
+                    let limits = reading.taken(LIMITS, config.defaults.clone(), slot);
+                    if let Ok(name) = NamespaceName::new(&name) {
+                        config.namespaces.push((name, limits));
+                    }
+                }
             }
         }
         let Reading {
@@ -108,6 +132,16 @@ struct Reading {
 }
 
 impl Reading {
+    fn taken<T>(
+        &mut self,
+        settings: &[Setting<T>],
+        mut target: T,
+        slot: impl Fn(&'static str) -> Slot,
+    ) -> T {
+        self.take(settings, &mut target, slot);
+        target
+    }
+
     fn take<T>(
         &mut self,
         settings: &[Setting<T>],

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::settings::{Draft, LIMITS, SECTIONS, SERVICE, Setting, variable};
+use super::callers::{ApiKey, Rule, TokenIssuer};
+use super::settings::{
+    API_KEY, Draft, LIMITS, RULE, SECTIONS, SERVICE, Setting, TOKEN_ISSUER, variable,
+};
 use super::show::section_of;
 use crate::session::limits::Limits;
 
@@ -21,7 +24,8 @@ of a configuration at once, `tenure config show` prints the effective one with t
 - An unknown setting is an error, and so is an empty value: leave out what is not meant.
 
 **Values.** A duration is written with its unit: `\"500ms\"`, `\"15m\"`, `\"12h\"`, `\"1h30m\"`, `\"7d\"`. A size is a number of
-bytes, or a text with `KiB`, `MiB` or `GiB`. Paths are relative to the working directory. Where `none` is allowed it is
+bytes, or a text with `KiB`, `MiB` or `GiB`. A list is a TOML list of texts; in a variable or a flag it may also be
+written with commas between the texts. Paths are relative to the working directory. Where `none` is allowed it is
 written as text: `\"none\"`.
 ";
 
@@ -30,6 +34,27 @@ const LIMITS_HEAD: &str = "
 
 What a namespace allows and assumes. A namespace takes from `[defaults]` what its own section does not say. In the variable's name
 `NAME` is the namespace's name: `TENURE_NAMESPACES__CRM__IDLE_TTL`. A name with a dot is quoted in TOML: `[namespaces.\"a.b\"]`.
+";
+
+const ISSUER_HEAD: &str = "
+## `[callers.jwt.NAME]` and `[callers.users.NAME]`
+
+An issuer of tokens: of callers' own (`jwt`), or of the end users behind them (`users`, for a namespace's `owner_proof`). A caller
+with a token is named `jwt:NAME:` and the token's `sub`. What stands as empty here has to be given. Issuers of users have variables
+with `USERS` in place of `JWT`.
+";
+
+const API_KEY_HEAD: &str = "
+## `[callers.apikey.NAME]`
+
+A caller with API keys, named `apikey:NAME`. Either `hashes` or `hash_file` has to be given.
+";
+
+const RULE_HEAD: &str = "
+## `[policy.NAME]`
+
+A rule: who may do what, where, for whom. What no rule allows is denied. `tenure config check` says in words what the rules allow,
+`tenure policy test` whether they allow one thing. What stands as empty here has to be given.
 ";
 
 /// The text of `docs/SETTINGS.md`.
@@ -48,6 +73,22 @@ pub fn reference() -> String {
             .filter(|setting| section_of(setting.key) == section.name);
         table(&mut text, own, &draft, "");
     }
+    text.push_str(ISSUER_HEAD);
+    table(
+        &mut text,
+        TOKEN_ISSUER.iter(),
+        &TokenIssuer::default(),
+        "callers.jwt.name.",
+    );
+    text.push_str(API_KEY_HEAD);
+    table(
+        &mut text,
+        API_KEY.iter(),
+        &ApiKey::default(),
+        "callers.apikey.name.",
+    );
+    text.push_str(RULE_HEAD);
+    table(&mut text, RULE.iter(), &Rule::default(), "policy.name.");
     text.push_str(LIMITS_HEAD);
     table(&mut text, LIMITS.iter(), &Limits::default(), "defaults.");
     text

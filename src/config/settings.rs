@@ -5,11 +5,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::callers::{ApiKey, CertificateNames, Grant, KeyHash, Rule, TokenAlgorithm, TokenIssuer};
 use super::kind::{
-    Address, Choice, Count, Hidden, Kind, Lasting, Optional, Path, Size, Switch, Text,
+    Address, Choice, Count, Hidden, Kind, Lasting, List, Optional, Path, Size, Switch, Text,
 };
 use super::value::{Written, Wrong};
 use super::{Config, LogFormat};
+use crate::call::{Pattern, Right, Rights, Role};
 use crate::session::limits::{AtSessionLimit, Limits};
 
 /// A setting of a part of the configuration.
@@ -35,6 +37,7 @@ pub(super) struct Draft {
     pub(super) tls_cert: Option<PathBuf>,
     pub(super) tls_key: Option<PathBuf>,
     pub(super) tls_client_ca: Option<PathBuf>,
+    pub(super) tls_client_optional: bool,
 }
 
 /// A section of the file.
@@ -66,6 +69,12 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         name: "log",
         about: "The log on stderr.",
+    },
+    Section {
+        name: "callers",
+        about: "How callers prove who they are: by certificate, by token (`[callers.jwt.NAME]`) or by API key \
+                (`[callers.apikey.NAME]`). With any of these configured every call needs a caller, and `[policy.NAME]` says \
+                what it may do. docs/SECURITY.md tells the whole story.",
     },
 ];
 
@@ -115,6 +124,8 @@ settings! {
             "The certificate's private key, PEM. Read again when it changes.";
         "grpc.tls_client_ca" => tls_client_ca: Optional(Path),
             "Who signs clients' certificates, PEM. If set, a client must show one. Read again when it changes.";
+        "grpc.tls_client_optional" => tls_client_optional: Switch,
+            "Whether a client may connect without a certificate. It then needs a token or an API key.";
         "grpc.threads" => config.grpc.threads: Optional(Count::<usize>(1, 1024)),
             "Threads that serve connections. `none`: one per core.";
         "grpc.max_message_bytes" => config.grpc.max_message_bytes: Size(4 * KIB, 64 * MIB),
@@ -183,6 +194,62 @@ settings! {
             "Which lines: a level (`error`, `warn`, `info`, `debug`, `trace`), also per module (`info,tenure=debug`).";
         "log.format" => config.log.format: Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
             "For people, or for machines.";
+        "callers.certificates" => config.callers.certificates: Choice(&[
+            ("off", CertificateNames::Off),
+            ("spiffe", CertificateNames::Spiffe),
+            ("subject", CertificateNames::Subject),
+        ]),
+            "By what of its client certificate a caller is named: its SPIFFE id (`spiffe://…`), its subject (`subject:CN=…`), or not at all. Needs `grpc.tls_client_ca`.";
+        "callers.jwks_refresh" => config.callers.jwks_refresh: Lasting(SECOND, 24 * HOUR),
+            "How often issuers' keys are fetched anew. While that fails the known ones stay in force.";
+        "callers.jwks_cooldown" => config.callers.jwks_cooldown: Lasting(100 * MILLISECOND, HOUR),
+            "A token with an unknown key id makes the keys be fetched at once, but not sooner than this after the last time.";
+    }
+}
+
+settings! {
+    /// What `[callers.jwt.NAME]` and `[callers.users.NAME]` may say.
+    TOKEN_ISSUER: TokenIssuer {
+        "issuer" => issuer: Text("issuer"),
+            "What its tokens have as `iss`, letter by letter.";
+        "audiences" => audiences: List { of: "audiences", read: |text| Ok(text.to_owned()), show: String::clone },
+            "One of these must be in a token's `aud`. Choose one that means this service.";
+        "algorithms" => algorithms: List { of: "algorithms", read: algorithm, show: |algorithm| algorithm_name(*algorithm) },
+            "How tokens may be signed: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA.";
+        "jwks_url" => jwks_url: Optional(Text("URL")),
+            "Where the issuer's keys are: `https:` (`http:` for loopback only). Either this or `jwks_file`.";
+        "jwks_file" => jwks_file: Optional(Path),
+            "A file with the issuer's keys, a JWK set. Read again when it changes.";
+        "jwks_ca" => jwks_ca: Optional(Path),
+            "Who vouches for the server of `jwks_url`, PEM. `none`: whom this machine trusts.";
+        "jwks_token_file" => jwks_token_file: Optional(Path),
+            "A file with the bearer token that the server of `jwks_url` wants. Read for each fetch.";
+        "leeway" => leeway: Lasting(Duration::ZERO, 300 * SECOND),
+            "How far the issuer's clock and this one may be apart.";
+    }
+}
+
+settings! {
+    /// What `[callers.apikey.NAME]` may say.
+    API_KEY: ApiKey {
+        "hashes" => hashes: List { of: "hashes", read: KeyHash::parse, show: KeyHash::show },
+            "The hashes of its keys, as `tenure apikey new` prints them: one, or two while keys are changed.";
+        "hash_file" => hash_file: Optional(Path),
+            "A file with these hashes instead, one on a line. Read at the start.";
+    }
+}
+
+settings! {
+    /// What `[policy.NAME]` may say.
+    RULE: Rule {
+        "callers" => callers: List { of: "patterns", read: |text| Ok(Pattern::of_callers(text)), show: pattern },
+            "Who: names of callers (`apikey:NAME`, `jwt:ISSUER:SUBJECT`, `spiffe://…`, `subject:…`). `*` stands for anything but `/` and `:`, `**` for anything.";
+        "allow" => allow: List { of: "roles and RPCs", read: grant, show: |grant| grant.word.clone() },
+            "What: roles (`server`, `credentials`, `events`, `admin`, `auditor`), RPCs by name, and `InvalidateWide` (InvalidateSessions by subject, tenant, issuer or all).";
+        "namespaces" => namespaces: List { of: "patterns", read: |text| Ok(Pattern::of_names(text)), show: pattern },
+            "Where: names of namespaces. `*` stands for anything.";
+        "tenants" => tenants: List { of: "patterns", read: |text| Ok(Pattern::of_names(text)), show: pattern },
+            "For owners of which tenants. `*` stands for anything.";
     }
 }
 
@@ -233,6 +300,8 @@ settings! {
             "Bytes of one credential.";
         "watch_updates" => watch_updates: Switch,
             "Whether watchers are told of updates.";
+        "owner_proof" => owner_proof: List { of: "issuers", read: |text| Ok(text.to_owned()), show: String::clone },
+            "Whose tokens prove the owner: names of `[callers.users.NAME]`. With any, a call for an owner must carry that user's token as `tenure-user-token`. Empty: the caller's word is taken.";
         "encrypt_state" => encrypt_state: Switch,
             "Whether the values of the state are sealed before the store sees them; their keys stay in clear. Change it only for a namespace without sessions.";
     }
@@ -246,8 +315,46 @@ impl From<&Config> for Draft {
             tls_cert: tls.map(|tls| tls.cert.clone()),
             tls_key: tls.map(|tls| tls.key.clone()),
             tls_client_ca: tls.and_then(|tls| tls.client_ca.clone()),
+            tls_client_optional: tls.is_some_and(|tls| tls.client_optional),
         }
     }
+}
+
+fn algorithm(text: &str) -> Result<TokenAlgorithm, String> {
+    let known = TokenAlgorithm::ALL.iter().find(|(name, _)| *name == text);
+    known.map(|(_, algorithm)| *algorithm).ok_or_else(|| {
+        let names: Vec<&str> = TokenAlgorithm::ALL.iter().map(|(name, _)| *name).collect();
+        format!("holds {text:?}, which is none of {}", names.join(", "))
+    })
+}
+
+fn algorithm_name(algorithm: TokenAlgorithm) -> String {
+    let known = TokenAlgorithm::ALL
+        .iter()
+        .find(|(_, own)| *own == algorithm);
+    known.map_or("", |(name, _)| name).to_owned()
+}
+
+fn pattern(pattern: &Pattern) -> String {
+    pattern.as_str().to_owned()
+}
+
+fn grant(word: &str) -> Result<Grant, String> {
+    let Some(rights) = Rights::named(word) else {
+        let roles = Role::ALL.iter().map(|(name, _)| *name);
+        let nearest = roles
+            .chain(Right::all().map(Right::name))
+            .map(|known| (strsim::jaro_winkler(known, word), known))
+            .max_by(|(left, _), (right, _)| left.total_cmp(right));
+        let nearest = nearest.map_or("", |(_, known)| known);
+        return Err(format!(
+            "holds {word:?}, which is neither a role nor an RPC (did you mean {nearest:?}?)"
+        ));
+    };
+    Ok(Grant {
+        word: word.to_owned(),
+        rights,
+    })
 }
 
 /// The name of the environment variable of a key.

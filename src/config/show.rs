@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::Config;
+use super::family::Family;
 use super::fault::Origin;
 use super::kind::quoted;
 use super::layers::Slot;
-use super::load::Loaded;
+use super::load::{Loaded, section};
 use super::redact::redacted;
-use super::settings::{Draft, LIMITS, SECTIONS, SERVICE, Setting};
+use super::settings::{API_KEY, Draft, LIMITS, RULE, SECTIONS, SERVICE, Setting, TOKEN_ISSUER};
 
 impl Loaded {
     /// The configuration as a TOML file that means the same, secrets aside.
@@ -30,17 +32,26 @@ impl Loaded {
             &self.config.defaults,
             Slot::Default,
         );
-        for (name, limits) in &self.config.namespaces {
-            let name = name.as_str();
-            let shown = if name.contains('.') {
-                quoted(name)
-            } else {
-                name.to_owned()
-            };
-            let _ = write!(text, "\n[namespaces.{shown}]\n");
-            self.show_settings(&mut text, LIMITS.iter(), limits, |key| {
-                Slot::Namespace(name.to_owned(), key)
-            });
+        let Config {
+            callers,
+            policy,
+            namespaces,
+            ..
+        } = &self.config;
+        for (name, issuer) in &callers.jwt {
+            self.show_section(&mut text, Family::Jwt, name, TOKEN_ISSUER, issuer);
+        }
+        for (name, key) in &callers.api_keys {
+            self.show_section(&mut text, Family::ApiKeys, name, API_KEY, key);
+        }
+        for (name, issuer) in &callers.users {
+            self.show_section(&mut text, Family::Users, name, TOKEN_ISSUER, issuer);
+        }
+        for (name, rule) in policy {
+            self.show_section(&mut text, Family::Policy, name, RULE, rule);
+        }
+        for (name, limits) in namespaces {
+            self.show_section(&mut text, Family::Namespaces, name.as_str(), LIMITS, limits);
         }
         text
     }
@@ -48,6 +59,20 @@ impl Loaded {
     /// How many settings differ from what is built in, or were set to it.
     pub fn settings_given(&self) -> usize {
         self.origins.len()
+    }
+
+    fn show_section<T: 'static>(
+        &self,
+        text: &mut String,
+        family: Family,
+        name: &str,
+        settings: &[Setting<T>],
+        target: &T,
+    ) {
+        let _ = write!(text, "\n[{}]\n", section(family, name));
+        self.show_settings(text, settings.iter(), target, |key| {
+            Slot::Named(family, name.to_owned(), key)
+        });
     }
 
     fn show_settings<'s, T: 'static>(
@@ -74,7 +99,7 @@ impl Loaded {
     /// Where a value came from, unless it is built in.
     fn origin(&self, slot: &Slot) -> Option<String> {
         match (self.origins.of(slot), slot) {
-            (Origin::Default, Slot::Namespace(_, key)) => {
+            (Origin::Default, Slot::Named(Family::Namespaces, _, key)) => {
                 let inherited = self.origins.of(&Slot::Default(key));
                 (inherited != Origin::Default).then(|| format!("[defaults], {inherited}"))
             }

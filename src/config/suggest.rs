@@ -1,5 +1,6 @@
 //! Which known key was probably meant.
 
+use super::family::Family;
 use super::settings::{LIMITS, SECTIONS, SERVICE};
 
 /// Below this the nearest key is a guess, not a suggestion.
@@ -31,14 +32,18 @@ fn candidates(path: &[&str]) -> Vec<String> {
         .map(|setting| setting.key.to_owned())
         .collect();
     known.extend(SECTIONS.iter().map(|section| section.name.to_owned()));
-    known.extend(["defaults".to_owned(), "namespaces".to_owned()]);
+    known.push("defaults".to_owned());
     known.extend(LIMITS.iter().map(|limit| format!("defaults.{}", limit.key)));
-    if let [_, name, _] = path {
-        known.extend(
-            LIMITS
-                .iter()
-                .map(|limit| format!("namespaces.{name}.{}", limit.key)),
-        );
+    for family in Family::ALL {
+        let prefix = family.path();
+        known.push(prefix.join("."));
+        // Of the sections with a name of their own, the one that may be meant.
+        if path.len() == prefix.len() + 2 {
+            let section = [prefix, &path[prefix.len()..=prefix.len()]]
+                .concat()
+                .join(".");
+            known.extend(family.keys().iter().map(|key| format!("{section}.{key}")));
+        }
     }
     known
 }

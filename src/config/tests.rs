@@ -12,6 +12,8 @@ use super::{
 };
 use crate::session::limits::AtSessionLimit;
 
+mod callers;
+
 fn file(text: &str) -> File {
     File {
         path: "tenure.toml".to_owned(),
@@ -312,7 +314,7 @@ fn unknown_keys_suggest_the_nearest() {
             "grpc.max_streams_per_moon = 1",
             "remove it; docs/SETTINGS.md lists all",
         ),
-        ("callers = 1", "remove it; docs/SETTINGS.md lists all"),
+        ("vault.key = 1", "remove it; docs/SETTINGS.md lists all"),
     ];
     for (text, expected) in table {
         let faults = faults(load(text));

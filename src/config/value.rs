@@ -13,6 +13,8 @@ pub(super) enum Written {
     Integer(String),
     /// A TOML boolean.
     Bool(bool),
+    /// A TOML list of strings.
+    Texts(Vec<String>),
     /// Anything else of TOML, by the name of its type.
     Other(&'static str),
 }
@@ -24,6 +26,7 @@ impl Written {
             Written::Words(_) | Written::Text(_) => "a text",
             Written::Integer(_) => "an integer",
             Written::Bool(_) => "a boolean",
+            Written::Texts(_) => "a list",
             Written::Other(name) => name,
         }
     }

@@ -7,6 +7,8 @@ use tonic::{Request, Response, Status};
 use super::admin_v1 as v1;
 use super::admin_v1::admin_service_server::AdminService;
 use super::session::{Service, taken_apart};
+use crate::call::Right;
+use crate::callers::{Access, Tenants};
 use crate::sessions::{KeyStatus, Rewrapped};
 
 #[tonic::async_trait]
@@ -52,7 +54,11 @@ impl AdminService for Service {
         request: Request<v1::DestroyTenantKeyRequest>,
     ) -> Result<Response<v1::DestroyTenantKeyResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let namespace = self.sessions.enter(&call, &request.namespace)?;
+        let access = Access {
+            right: Right::Call(call.operation),
+            tenants: Tenants::One(&request.tenant),
+        };
+        let namespace = self.sessions.enter(&call, &request.namespace, access)?;
         let destroyed = self
             .sessions
             .destroy_tenant_key(&call, &namespace, &request.tenant)

@@ -1,5 +1,6 @@
 //! Messages to operations, and answers to messages.
 
+pub(super) mod access;
 pub(super) mod answer;
 pub(super) mod credential;
 pub(super) mod event;

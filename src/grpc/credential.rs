@@ -14,12 +14,14 @@ impl CredentialService for Service {
         request: Request<v1::PutCredentialRequest>,
     ) -> Result<Response<v1::PutCredentialResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let name = credential::name(&request.name)?;
         let limits = &place.namespace.limits;
         let secret = credential::secret("credential", request.credential.as_ref(), limits)?;
@@ -37,12 +39,14 @@ impl CredentialService for Service {
         request: Request<v1::GetCredentialRequest>,
     ) -> Result<Response<v1::GetCredentialResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let name = credential::name(&request.name)?;
         let (secret, version) = self.sessions.credential(&call, &place, &id, &name).await?;
         Ok(Response::new(v1::GetCredentialResponse {
@@ -56,12 +60,14 @@ impl CredentialService for Service {
         request: Request<v1::DeleteCredentialRequest>,
     ) -> Result<Response<v1::DeleteCredentialResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let name = credential::name(&request.name)?;
         let deleted = self
             .sessions
@@ -75,12 +81,14 @@ impl CredentialService for Service {
         request: Request<v1::ListCredentialsRequest>,
     ) -> Result<Response<v1::ListCredentialsResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let names = self.sessions.credential_names(&call, &place, &id).await?;
         Ok(Response::new(v1::ListCredentialsResponse {
             names: answer::names(&names),
@@ -92,12 +100,14 @@ impl CredentialService for Service {
         request: Request<v1::BeginRefreshRequest>,
     ) -> Result<Response<v1::BeginRefreshResponse>, Status> {
         let (call, mut request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner.take(),
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner.take(),
+                &request.session_id,
+            )
+            .await?;
         let begin = credential::begin(&request)?;
         let wait = credential::wait(&request)?;
         let refresh = self
@@ -112,12 +122,14 @@ impl CredentialService for Service {
         request: Request<v1::CompleteRefreshRequest>,
     ) -> Result<Response<v1::CompleteRefreshResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let name = credential::name(&request.name)?;
         let lease = credential::lease(&request.lease_id)?;
         let limits = &place.namespace.limits;
@@ -136,12 +148,14 @@ impl CredentialService for Service {
         request: Request<v1::AbandonRefreshRequest>,
     ) -> Result<Response<v1::AbandonRefreshResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let name = credential::name(&request.name)?;
         let lease = credential::lease(&request.lease_id)?;
         self.sessions

@@ -1,5 +1,5 @@
-//! What every call passes on its way in and out: a correlation id, admission, the deadline, a net under
-//! panics, and error details on what the transport itself refuses.
+//! What every call passes on its way in and out: a correlation id, who calls, admission, the deadline, a net
+//! under panics, and error details on what the transport itself refuses.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -16,12 +16,17 @@ use tracing::Instrument as _;
 
 use super::Peer;
 use super::status;
+use crate::call::{Call, Operation};
+use crate::callers::Authenticator;
 use crate::config;
-use crate::sessions::{Call, Caller, Error, Operation};
+use crate::sessions::Error;
 
 mod admission;
 mod correlation;
 mod deadline;
+mod known;
+
+pub use known::KnownCallers;
 
 use admission::Admission;
 use correlation::CorrelationId;
@@ -29,15 +34,15 @@ use correlation::CorrelationId;
 /// Puts the edge around the services.
 #[derive(Clone)]
 pub(super) struct EdgeLayer {
-    local: Arc<Caller>,
+    authenticator: Arc<Authenticator>,
     admission: Arc<Admission>,
     max_message_bytes: usize,
 }
 
 impl EdgeLayer {
-    pub(super) fn new(config: &config::Grpc) -> EdgeLayer {
+    pub(super) fn new(authenticator: Arc<Authenticator>, config: &config::Grpc) -> EdgeLayer {
         EdgeLayer {
-            local: Arc::new(Caller::Local),
+            authenticator,
             admission: Arc::new(Admission::new(config.max_in_flight)),
             max_message_bytes: config.max_message_bytes,
         }
@@ -91,30 +96,23 @@ where
             rpc = operation.name(),
             correlation_id = correlation.as_str()
         );
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
-        request.extensions_mut().insert(Call {
-            caller: Arc::clone(&edge.local),
-            operation,
-            correlation_id: correlation.as_str().into(),
-            peer,
-        });
         let answer = async move {
             let deadline = deadline::of(request.headers());
             let compressed = is_compressed(request.headers());
-            let answer = match edge.admission.admit(operation) {
-                Err(error) => refused(error),
-                Ok(_admitted) => {
-                    // A panic costs its call, not the process. Nothing of the call is looked at again.
-                    let work = AssertUnwindSafe(inner.call(request)).catch_unwind();
-                    match deadline::within(deadline, work).await {
-                        None => refused(Error::DeadlineExceeded),
-                        Some(Ok(Ok(answer))) if operation.is_stream() => {
-                            deadline::bound(deadline, answer)
-                        }
-                        Some(Ok(Ok(answer))) => answer,
-                        Some(Err(_panic)) => refused(Error::Internal),
-                    }
-                }
+            // A panic costs its call, not the process. Nothing of the call is looked at again.
+            let work = AssertUnwindSafe(async {
+                let call = edge.call(&mut request, operation, &correlation).await?;
+                let _admitted = edge.admission.admit(operation)?;
+                request.extensions_mut().insert(call);
+                let Ok(answer) = inner.call(request).await;
+                Ok(answer)
+            });
+            let answer = match deadline::within(deadline, work.catch_unwind()).await {
+                None => refused(Error::DeadlineExceeded),
+                Some(Ok(Ok(answer))) if operation.is_stream() => deadline::bound(deadline, answer),
+                Some(Ok(Ok(answer))) => answer,
+                Some(Ok(Err(error))) => refused(error),
+                Some(Err(_panic)) => refused(Error::Internal),
             };
             let answer = edge.explain(answer, compressed);
             Ok(correlation.attach(answer))
@@ -124,6 +122,23 @@ where
 }
 
 impl EdgeLayer {
+    /// What is known of a call before its message is read. The secrets that it shows go no further.
+    async fn call(
+        &self,
+        request: &mut Request<Body>,
+        operation: Operation,
+        correlation: &CorrelationId,
+    ) -> Result<Call, Error> {
+        let caller = known::caller(&self.authenticator, request).await?;
+        Ok(Call {
+            caller,
+            operation,
+            correlation_id: correlation.as_str().into(),
+            peer: request.extensions().get::<Peer>().map(|peer| peer.address),
+            user_token: known::take_user_token(request.headers_mut()),
+        })
+    }
+
     /// Gives what the transport refused by itself the details that every error carries.
     fn explain(&self, answer: Response<Body>, compressed: bool) -> Response<Body> {
         let headers = answer.headers();

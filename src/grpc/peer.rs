@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use crate::callers::ClientCertificates;
 
 /// Who is at the other end of a connection. Every request carries it as an extension.
 #[derive(Clone, Debug)]
@@ -12,5 +12,5 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The certificate chain that it showed and that our client CA vouches for, its own certificate
     /// first. Empty without mutual TLS.
-    pub certificates: Arc<[CertificateDer<'static>]>,
+    pub certificates: Arc<ClientCertificates>,
 }

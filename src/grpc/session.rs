@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, credential, request};
+use super::convert::{access, answer, credential, request};
 use super::v1;
 use super::v1::session_service_server::SessionService;
 use super::watch::{self, EventStream, Filter};
+use crate::callers::Login;
 use crate::session::fields;
 use crate::session::names::SessionId;
 use crate::session::owner_record::{PageStart, Read, Shown};
+use crate::session::time::Time;
 use crate::sessions::{Call, Error, Sessions};
 use crate::store::{Cursor, Place};
 
@@ -38,25 +40,30 @@ impl Service {
         }
     }
 
-    fn enter(
+    async fn enter(
         &self,
         call: &Call,
         namespace: &str,
         owner: Option<v1::Owner>,
-    ) -> Result<Place, Error> {
-        let namespace = self.sessions.enter(call, namespace)?;
-        let owner = request::owner(owner)?;
-        self.sessions.place(namespace, owner)
+    ) -> Result<(Place, Option<Arc<Login>>), Error> {
+        let access = access::of_owner(call.operation, owner.as_ref());
+        let namespace = self.sessions.enter(call, namespace, access)?;
+        let login = self.sessions.prove(call, &namespace).await?;
+        let owner = match &login {
+            None => request::owner(owner)?,
+            Some(login) => access::proved_owner(owner, login)?,
+        };
+        Ok((self.sessions.place(namespace, owner)?, login))
     }
 
-    pub(super) fn enter_with_id(
+    pub(super) async fn enter_with_id(
         &self,
         call: &Call,
         namespace: &str,
         owner: Option<v1::Owner>,
         session_id: &str,
     ) -> Result<(Place, SessionId), Error> {
-        let place = self.enter(call, namespace, owner)?;
+        let (place, _login) = self.enter(call, namespace, owner).await?;
         let id = fields::known_id("session_id", session_id)?;
         Ok((place, id))
     }
@@ -76,9 +83,17 @@ impl SessionService for Service {
         request: Request<v1::CreateSessionRequest>,
     ) -> Result<Response<v1::CreateSessionResponse>, Status> {
         let (call, mut request) = taken_apart(request)?;
-        let place = self.enter(&call, &request.namespace, request.owner.take())?;
+        let (place, login) = self
+            .enter(&call, &request.namespace, request.owner.take())
+            .await?;
+        access::check_login(request.authenticated_at, login.as_deref())?;
         let secrets = credential::first(&mut request, &place)?;
-        let create = request::create(&self.sessions, &place, request, &secrets)?;
+        let mut create = request::create(&self.sessions, &place, request, &secrets)?;
+        if let Some(login) = login {
+            // After the request's fingerprint was taken: a retry may show a younger token.
+            let now = Time::from_system_clock();
+            create.authenticated_at = Some(login.authenticated_at.min(now));
+        }
         let created = self.sessions.create(&call, &place, create, secrets).await?;
         Ok(Response::new(answer::created(&place, created)))
     }
@@ -88,12 +103,14 @@ impl SessionService for Service {
         request: Request<v1::GetSessionRequest>,
     ) -> Result<Response<v1::GetSessionResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let read = request::read(request.peek, request.state_keys);
         let session = self.sessions.read(&call, &place, &id, read).await?;
         Ok(Response::new(v1::GetSessionResponse {
@@ -106,12 +123,14 @@ impl SessionService for Service {
         request: Request<v1::UpdateSessionRequest>,
     ) -> Result<Response<v1::UpdateSessionResponse>, Status> {
         let (call, mut request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner.take(),
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner.take(),
+                &request.session_id,
+            )
+            .await?;
         let update = request::update(&self.sessions, &place, &id, request)?;
         let updated = self.sessions.update(&call, &place, &id, update).await?;
         Ok(Response::new(answer::updated(&place, updated)))
@@ -122,12 +141,14 @@ impl SessionService for Service {
         request: Request<v1::TouchSessionRequest>,
     ) -> Result<Response<v1::TouchSessionResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let touch = Read {
             slide: true,
             show: Shown::Nothing,
@@ -143,12 +164,11 @@ impl SessionService for Service {
         request: Request<v1::RotateSessionRequest>,
     ) -> Result<Response<v1::RotateSessionResponse>, Status> {
         let (call, mut request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner.take(),
-            &request.session_id,
-        )?;
+        let (place, login) = self
+            .enter(&call, &request.namespace, request.owner.take())
+            .await?;
+        access::check_login(request.authenticated_at, login.as_deref())?;
+        let id = fields::known_id("session_id", &request.session_id).map_err(Error::from)?;
         let rotate = request::rotate(&self.sessions, &place, &id, &request)?;
         let rotated = self.sessions.rotate(&call, &place, &id, rotate).await?;
         Ok(Response::new(answer::rotated(&place, rotated)))
@@ -159,12 +179,14 @@ impl SessionService for Service {
         request: Request<v1::DeleteSessionRequest>,
     ) -> Result<Response<v1::DeleteSessionResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let (place, id) = self.enter_with_id(
-            &call,
-            &request.namespace,
-            request.owner,
-            &request.session_id,
-        )?;
+        let (place, id) = self
+            .enter_with_id(
+                &call,
+                &request.namespace,
+                request.owner,
+                &request.session_id,
+            )
+            .await?;
         let deleted = self.sessions.end(&call, &place, &id).await?;
         Ok(Response::new(v1::DeleteSessionResponse { deleted }))
     }
@@ -174,7 +196,8 @@ impl SessionService for Service {
         request: Request<v1::InvalidateSessionsRequest>,
     ) -> Result<Response<v1::InvalidateSessionsResponse>, Status> {
         let (call, request) = taken_apart(request)?;
-        let namespace = self.sessions.enter(&call, &request.namespace)?;
+        let access = access::of_invalidation(request.selector.as_ref());
+        let namespace = self.sessions.enter(&call, &request.namespace, access)?;
         let revocation = request::revocation(request)?;
         let revoked = self.sessions.revoke(&call, &namespace, revocation).await?;
         Ok(Response::new(answer::revoked(revoked)))
@@ -185,7 +208,9 @@ impl SessionService for Service {
         request: Request<v1::ListSessionsRequest>,
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
         let (call, mut request) = taken_apart(request)?;
-        let place = self.enter(&call, &request.namespace, request.owner.take())?;
+        let (place, _login) = self
+            .enter(&call, &request.namespace, request.owner.take())
+            .await?;
         let page = request::page(&request)?;
         let (sessions, more) = self.sessions.list(&call, &place, page).await?;
         let next_page_token = match sessions.last() {
@@ -211,7 +236,8 @@ impl SessionService for Service {
         request: Request<v1::WatchSessionsRequest>,
     ) -> Result<Response<EventStream>, Status> {
         let (call, request) = taken_apart(request)?;
-        let namespace = self.sessions.enter(&call, &request.namespace)?;
+        let access = access::of_watch(request.owner.as_ref());
+        let namespace = self.sessions.enter(&call, &request.namespace, access)?;
         let filter = Filter::new(request.owner, &request.kinds).map_err(Error::from)?;
         let after = (!request.cursor.is_empty()).then_some(Cursor(request.cursor));
         let log = self.sessions.watch(&call, &namespace, after).await?;
@@ -229,7 +255,9 @@ impl SessionService for Service {
         request: Request<v1::ClaimOnceRequest>,
     ) -> Result<Response<v1::ClaimOnceResponse>, Status> {
         let (call, mut request) = taken_apart(request)?;
-        let place = self.enter(&call, &request.namespace, request.owner.take())?;
+        let (place, _login) = self
+            .enter(&call, &request.namespace, request.owner.take())
+            .await?;
         let claim = request::claim(&self.sessions, &request)?;
         let claimed = self.sessions.claim_once(&call, &place, claim).await?;
         Ok(Response::new(v1::ClaimOnceResponse {

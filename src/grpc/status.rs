@@ -31,6 +31,26 @@ impl From<Error> for Status {
             )
             .field("namespace", "is not in this service's configuration")
             .into(),
+            // One answer, whatever is wrong with what the caller showed. The log knows more.
+            Error::CallerUnknown => Told::new(
+                Code::Unauthenticated,
+                "CALLER_UNKNOWN",
+                "this service does not know the caller; show a valid token, API key or client certificate",
+            )
+            .into(),
+            Error::CallerNotAllowed => Told::new(
+                Code::PermissionDenied,
+                "CALLER_NOT_ALLOWED",
+                "the caller may not do this here; `tenure policy test` says what this service's policy allows",
+            )
+            .into(),
+            Error::OwnerNotProved => Told::new(
+                Code::PermissionDenied,
+                "OWNER_NOT_PROVED",
+                "this namespace wants owners proved: pass the user's own valid access token as \
+                 tenure-user-token, and name no other owner and no other time of login than it does",
+            )
+            .into(),
             Error::EncryptionNotConfigured => Told::new(
                 Code::FailedPrecondition,
                 "ENCRYPTION_NOT_CONFIGURED",

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use super::coalesce::Coalesce;
+use crate::callers::ClientCertificates;
 use crate::grpc::Peer;
 
 /// What a client of HTTP/2 says first.
@@ -76,7 +78,7 @@ impl Connection {
         };
         let peer = Peer {
             address,
-            certificates: certificates.into(),
+            certificates: Arc::new(ClientCertificates::from(certificates)),
         };
         Ok((connection, peer))
     }

@@ -8,6 +8,7 @@ use futures::FutureExt as _;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::readiness::Readiness;
+use crate::sessions::Sessions;
 use crate::store::{Answer, Store, StoreError};
 
 /// How often the store is asked, and how long it may take to answer.
@@ -28,11 +29,11 @@ async fn unless_it_panics<T>(question: impl Future<Output = Answer<T>>) -> Answe
 }
 
 /// Asks the store once.
-pub(super) async fn ping(store: &dyn Store, readiness: &Readiness) {
+pub(super) async fn ping(sessions: &Sessions, readiness: &Readiness) {
     let unanswered = StoreError::Unavailable {
         retry_after: PING_EVERY,
     };
-    let answer = timeout(PING_TIMEOUT, unless_it_panics(store.ping()))
+    let answer = timeout(PING_TIMEOUT, unless_it_panics(sessions.ping()))
         .await
         .unwrap_or(Err(unanswered));
     let said = answer.clone();
@@ -45,12 +46,12 @@ pub(super) async fn ping(store: &dyn Store, readiness: &Readiness) {
 }
 
 /// Asks the store each second.
-pub(super) async fn keep_pinging(store: Arc<dyn Store>, readiness: Readiness) {
+pub(super) async fn keep_pinging(sessions: Arc<Sessions>, readiness: Readiness) {
     let mut every = interval(PING_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        ping(&*store, &readiness).await;
+        ping(&sessions, &readiness).await;
     }
 }
 

@@ -30,6 +30,7 @@ use super::connection::{Connection, tune};
 use super::readiness::Readiness;
 use super::tls::Certificates;
 use super::{health, reflection};
+use crate::callers::Authenticator;
 use crate::{config, grpc, sessions::Sessions};
 
 /// How long a client may take from connecting to its first words of HTTP/2, TLS included.
@@ -155,10 +156,15 @@ async fn work(common: Arc<Common>, routes: Routes, mut accepted: mpsc::Receiver<
 }
 
 /// Every service on the port.
-pub(super) fn routes(sessions: &Arc<Sessions>, common: &Common) -> Routes {
-    let routes = grpc::routes(sessions, &common.config, &common.stopping)
+pub(super) fn routes(
+    sessions: &Arc<Sessions>,
+    authenticator: &Arc<Authenticator>,
+    common: &Common,
+) -> Routes {
+    let routes = grpc::routes(sessions, authenticator, &common.config, &common.stopping)
+        // Health is open: whoever asks whether a service lives has no keys.
         .add_service(health::service(common.readiness.subscribe()));
-    reflection::add(routes).prepare()
+    reflection::add(routes, authenticator).prepare()
 }
 
 /// A connection's life.

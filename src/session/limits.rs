@@ -50,6 +50,9 @@ pub struct Limits {
     pub credential_bytes: usize,
     /// Whether watchers are told of updates.
     pub watch_updates: bool,
+    /// Whose tokens prove the owner, by the issuers' names in the configuration. Empty: the caller's word
+    /// is taken.
+    pub owner_proof: Vec<String>,
     /// Whether the values of the state are sealed before the store sees them.
     pub encrypt_state: bool,
 }
@@ -102,6 +105,7 @@ impl Default for Limits {
             credentials_per_session: 16,
             credential_bytes: 16 * 1024,
             watch_updates: false,
+            owner_proof: Vec::new(),
             encrypt_state: false,
         }
     }

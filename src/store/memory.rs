@@ -5,7 +5,6 @@
 //! beyond the bounds nothing is made or grown, while reading and ending still work. (Not counted are the
 //! event logs, which are bounded by their length.)
 
-mod clock;
 mod event_log;
 mod fleet;
 mod index;
@@ -17,8 +16,6 @@ mod sweep;
 mod tenant_keys;
 mod wide_marks;
 
-pub use clock::Clock;
-
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -27,6 +24,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use aws_lc_rs::rand;
 use parking_lot::{Mutex, MutexGuard};
 
 use self::event_log::EventLog;
@@ -36,7 +34,7 @@ use self::step::{Growth, leaves_tombstone};
 use self::sweep::Round;
 use self::tenant_keys::KeyRing;
 use super::{
-    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
+    Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
     TenantKeys, Watch,
 };
 use crate::config;
@@ -76,6 +74,7 @@ impl From<&config::Store> for Bounds {
 pub struct MemoryStore {
     bounds: Bounds,
     clock: Clock,
+    secret: [u8; 32],
     hashes: Hashes,
     /// The namespaces that have been used. Few, and read on every call.
     fleets: ArcSwap<HashMap<NamespaceName, Arc<Fleet>>>,
@@ -94,6 +93,7 @@ impl MemoryStore {
         MemoryStore {
             bounds: bounds.into(),
             clock,
+            secret: random_secret(),
             hashes: Hashes::default(),
             fleets: ArcSwap::default(),
             new_fleet: Mutex::default(),
@@ -146,6 +146,12 @@ impl MemoryStore {
 /// How long a request is remembered, if it may be repeated.
 fn request_ttl(request: Option<&Request>, namespace: &Namespace) -> Option<Duration> {
     request.map(|_| namespace.limits.request_ttl)
+}
+
+fn random_secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    rand::fill(&mut secret).expect("the system has randomness");
+    secret
 }
 
 #[async_trait]
@@ -375,6 +381,10 @@ impl Store for MemoryStore {
 
     async fn ping(&self) -> Answer<()> {
         Ok(())
+    }
+
+    async fn shared_secret(&self) -> Answer<[u8; 32]> {
+        Ok(self.secret)
     }
 
     async fn held(&self) -> Answer<Held> {

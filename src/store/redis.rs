@@ -1,6 +1,353 @@
 //! Sessions in Redis: standalone, behind Sentinel, or in a Cluster.
 //!
-//! [`link`] is how a script gets to the right server
-//! and its answer back.
+//! Reading order: [`link`] (how a script gets to the right server and its answer back), `keys` and `pack` (what lies where), `scripts` and the Lua files (the rules of
+//! [`crate::session`], restated), `reply` (what scripts answer), then one file per operation, and `sweep` and
+//! `watch`.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::fleet::Fleets;
+use self::keys::{CellKeys, Keys, Spot};
+use self::link::{Call, Durable, Link, Script};
+use self::recent::Recent;
+use super::{
+    Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
+    TenantKeys, Watch,
+};
+use crate::config::redis::{BadRedisConfig, RedisConfig};
+use crate::session::credentials::Sealed;
+use crate::session::limits::Limits;
+use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::owner_record::{
+    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
+    Rotate, Rotated, Update, Updated,
+};
+use crate::session::record::Session;
+use crate::session::request::{Request, Rpc};
+use crate::session::time::Time;
+
+mod claim;
+mod create;
+mod credentials;
+mod end;
+mod fleet;
+mod keys;
 pub mod link;
+mod list;
+mod pack;
+mod poll;
+mod read;
+mod recent;
+mod registry;
+mod reply;
+mod revoke;
+mod rotate;
+mod scripts;
+mod sweep;
+mod update;
+mod watch;
+
+/// The store in Redis.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Shared>);
+
+/// What the store's own tasks share with it.
+struct Shared {
+    link: Link,
+    keys: Keys,
+    /// A clock that a test moves by hand, for the store and for Redis.
+    by_hand: Option<Clock>,
+    options: Options,
+    fleets: Fleets,
+    recent: Recent,
+}
+
+/// How a store in Redis behaves, beside where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Events that are kept for watchers, per namespace.
+    pub event_log_length: usize,
+    /// How old the counts may be that the limits beyond one owner are held against.
+    pub usage_age: Duration,
+    /// How often the log is asked for news while somebody watches.
+    pub poll_interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            event_log_length: 100_000,
+            usage_age: Duration::from_secs(5),
+            poll_interval: poll::POLL_INTERVAL,
+        }
+    }
+}
+
+impl RedisStore {
+    /// Connects in the background; answers at once.
+    pub async fn open(
+        config: &RedisConfig,
+        options: Options,
+        by_hand: Option<Clock>,
+    ) -> Result<RedisStore, BadRedisConfig> {
+        let link = Link::open(config).await?;
+        let store = RedisStore(Arc::new(Shared {
+            link,
+            keys: Keys::new(&config.key_prefix),
+            by_hand,
+            options,
+            fleets: Fleets::default(),
+            recent: Recent::default(),
+        }));
+        recent::watch_failovers(&store.0);
+        Ok(store)
+    }
+}
+
+impl Shared {
+    /// The time as this instance knows it. A script knows better.
+    fn now(&self) -> Time {
+        self.by_hand
+            .as_ref()
+            .map_or_else(Time::from_system_clock, Clock::now)
+    }
+
+    /// The two arguments that every script begins with, where it asks for the time.
+    fn clock_args(&self) -> [Vec<u8>; 2] {
+        match &self.by_hand {
+            None => [number(Time::from_system_clock().as_millis()), Vec::new()],
+            Some(clock) => {
+                let now = number(clock.now().as_millis());
+                [now.clone(), now]
+            }
+        }
+    }
+
+    fn call(&self, script: &'static Script) -> Call {
+        Call {
+            script,
+            keys: Vec::with_capacity(10),
+            args: Vec::with_capacity(24),
+        }
+        .args(self.clock_args())
+    }
+
+    /// A call that decides who is alive: owner record, marks and tombstones.
+    fn call_on_owner(&self, script: &'static Script, place: &Place, spot: &Spot) -> Call {
+        let call = self
+            .call(script)
+            .key(spot.keys.owner(spot.hash()))
+            .key(spot.keys.marks())
+            .key(spot.keys.tombstones(spot.hash()))
+            .arg(millis(place.namespace.limits.tombstone_ttl))
+            .arg(spot.own_mark());
+        call.args(keys::wide_mark_fields(&place.owner))
+    }
+
+    /// A call that changes an owner's record.
+    fn call_on_record(&self, script: &'static Script, place: &Place, spot: &Spot) -> Call {
+        let limits = &place.namespace.limits;
+        self.call_on_owner(script, place, spot)
+            .key(spot.keys.due())
+            .key(spot.keys.ids())
+            .key(spot.keys.events())
+            .key(spot.keys.counters())
+            .arg(spot.hash())
+            .arg(pack::owner(&place.owner))
+            .arg(self.log_length())
+            .arg(flag(counts_tenants(limits)))
+    }
+
+    /// The length of each cell's part of the log: more than its share, since what happens is not spread evenly.
+    /// Redis trims whole blocks of a hundred entries.
+    fn log_length(&self) -> Vec<u8> {
+        const LEAST: usize = 1000;
+        let length = self.options.event_log_length;
+        let share = 4 * length.div_ceil(keys::CELLS);
+        number(share.max(LEAST).min(length).max(1))
+    }
+
+    /// Ends what an ending says only if it will stay so.
+    async fn call_ending(&self, call: &Call) -> Answer<(redis::Value, Durable)> {
+        Ok(self.link.call_ending(call).await?)
+    }
+}
+
+fn counts_tenants(limits: &Limits) -> bool {
+    limits.sessions_per_tenant.is_some()
+}
+
+/// Refuses an ending that would not survive a failover yet.
+fn insist(durable: Durable) -> Answer<()> {
+    match durable {
+        Durable::Yes => Ok(()),
+        Durable::NotYet => Err(StoreError::NotDurable),
+    }
+}
+
+impl Call {
+    fn key(mut self, key: impl Into<Vec<u8>>) -> Call {
+        self.keys.push(key.into());
+        self
+    }
+
+    fn arg(mut self, arg: impl Into<Vec<u8>>) -> Call {
+        self.args.push(arg.into());
+        self
+    }
+
+    fn args<A: Into<Vec<u8>>>(mut self, args: impl IntoIterator<Item = A>) -> Call {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds the key of what is remembered of the request, if the request may be repeated.
+    fn request_key(mut self, spot: &Spot, rpc: Rpc, request: Option<&Request>) -> Call {
+        if let Some(request) = request {
+            self.keys.push(spot.request(rpc, request.id));
+        }
+        self
+    }
+
+    /// Adds what a request is recognised by, and for how long.
+    fn request_args(self, request: Option<&Request>, limits: &Limits) -> Call {
+        let fingerprint = request.map(|request| request.fingerprint.to_le_bytes().to_vec());
+        self.arg(fingerprint.unwrap_or_default())
+            .arg(millis(limits.request_ttl))
+    }
+}
+
+fn number(number: impl std::fmt::Display) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+fn optional(value: Option<impl std::fmt::Display>) -> Vec<u8> {
+    value.map(number).unwrap_or_default()
+}
+
+fn millis(span: Duration) -> Vec<u8> {
+    number(span.as_millis())
+}
+
+fn flag(flag: bool) -> Vec<u8> {
+    vec![if flag { b'1' } else { b'0' }]
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn create(&self, place: &Place, create: Create) -> Answer<Created> {
+        self.0.create(place, &create).await
+    }
+
+    async fn read(&self, place: &Place, id: &SessionId, read: Read) -> Answer<Session> {
+        self.0.read(place, id, &read).await
+    }
+
+    async fn update(&self, place: &Place, id: &SessionId, update: Update) -> Answer<Updated> {
+        self.0.update(place, id, &update).await
+    }
+
+    async fn rotate(&self, place: &Place, id: &SessionId, rotate: Rotate) -> Answer<Rotated> {
+        self.0.rotate(place, id, &rotate).await
+    }
+
+    async fn end(&self, place: &Place, id: &SessionId) -> Answer<bool> {
+        self.0.end(place, id).await
+    }
+
+    async fn revoke(&self, namespace: &Arc<Namespace>, revocation: Revocation) -> Answer<Revoked> {
+        Shared::revoke(&self.0, namespace, revocation).await
+    }
+
+    async fn list(&self, place: &Place, page: Page) -> Answer<(Vec<Session>, bool)> {
+        self.0.list(place, &page).await
+    }
+
+    async fn claim_once(&self, place: &Place, claim: Claim) -> Answer<Claimed> {
+        self.0.claim_once(place, &claim).await
+    }
+
+    async fn credential(&self, _: &Place, _: &SessionId, _: &CredentialName) -> Answer<Looked> {
+        credentials::not_yet()
+    }
+
+    async fn put_credential(&self, _: &Place, _: &SessionId, _: PutCredential) -> Answer<u64> {
+        credentials::not_yet()
+    }
+
+    async fn delete_credential(
+        &self,
+        _: &Place,
+        _: &SessionId,
+        _: &CredentialName,
+    ) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn begin_refresh(&self, _: &Place, _: &SessionId, _: BeginRefresh) -> Answer<Begun> {
+        credentials::not_yet()
+    }
+
+    async fn abandon_refresh(
+        &self,
+        _: &Place,
+        _: &SessionId,
+        _: &CredentialName,
+        _: LeaseId,
+    ) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<Option<Sealed>> {
+        credentials::not_yet()
+    }
+
+    async fn put_tenant_key(
+        &self,
+        _: &NamespaceName,
+        _: &str,
+        _: Option<&Sealed>,
+        _: Sealed,
+    ) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn destroy_tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn tenant_keys(&self, _: Option<String>) -> Answer<TenantKeys> {
+        credentials::not_yet()
+    }
+
+    async fn bearers(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Owner>> {
+        self.0.bearers(namespace, id).await
+    }
+
+    async fn watch(&self, namespace: &Arc<Namespace>, after: Option<Cursor>) -> Answer<Watch> {
+        Shared::watch(&self.0, namespace, after).await
+    }
+
+    async fn sweep(&self, budget: usize) -> Answer<Swept> {
+        self.0.sweep(budget).await
+    }
+
+    async fn ping(&self) -> Answer<()> {
+        self.0.ping().await
+    }
+
+    async fn shared_secret(&self) -> Answer<[u8; 32]> {
+        self.0.shared_secret().await
+    }
+
+    async fn held(&self) -> Answer<Held> {
+        self.0.held().await
+    }
+}

@@ -1,5 +1,7 @@
 //! The command line, as a shell sees it: exit codes, what goes to stdout, and what does not.
 
+mod callers;
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::{env, fs};
@@ -260,7 +262,7 @@ fn a_configuration_is_checked_and_shown() {
     let file = directory.path().join("tenure.toml");
     fs::write(
         &file,
-        "[grpc]\nlisen = 1\n[store]\nurl = \"redis://u:canary@h\"\n",
+        "[grpc]\nlisen = 1\n[store]\nurl = \"redis://u:canary@h?x\"\n",
     )
     .expect("written");
     for command in [&["config", "check"][..], &["config", "show"], &["serve"]] {

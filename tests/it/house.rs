@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may use those below it, not those beside or above.
 const STOREYS: &[&[&str]] = &[
-    &["session"],
-    &["config", "telemetry"],
+    &["session", "call"],
+    &["config"],
+    &["telemetry"],
     &["store", "vault", "events", "callers"],
     &["sessions"],
     &["grpc", "signals", "http"],
@@ -22,6 +23,10 @@ const FOREIGN: &[(&[&str], &[&str])] = &[
         &["grpc", "server", "cli"],
     ),
     (&["redis", "deadpool", "fred"], &["store/redis"]),
+    (
+        &["jsonwebtoken", "x509_parser", "hyper_rustls"],
+        &["callers"],
+    ),
     (&["redb", "rusqlite", "sled", "fjall"], &["store/file"]),
 ];
 
@@ -92,13 +97,28 @@ impl Source {
 
     /// Whether a path of it begins with such a crate.
     fn uses(&self, foreign: &str) -> bool {
+        let own = self.has_own(foreign);
         self.code.match_indices(foreign).any(|(at, _)| {
-            let before = self.code[..at].chars().next_back();
+            // `::name` is the crate, whatever else has that name here.
+            let outright = self.code[..at].strip_suffix("::");
+            let before = outright.unwrap_or(&self.code[..at]).chars().next_back();
             let name_ends = self.code[at..].find(|c: char| c != '_' && !c.is_alphanumeric());
             let after = name_ends.map_or("", |end| &self.code[at + end..]);
             let is_start = before.is_none_or(|c| c.is_whitespace() || "({<&!,[".contains(c));
-            is_start && after.starts_with("::")
+            is_start && after.starts_with("::") && (outright.is_some() || !own)
         })
+    }
+
+    /// Whether a module of ours goes by the name of such a crate here.
+    fn has_own(&self, foreign: &str) -> bool {
+        [
+            format!("mod {foreign};"),
+            format!("mod {foreign} {{"),
+            format!("::{foreign}::{{self"),
+            format!("::{foreign};"),
+        ]
+        .iter()
+        .any(|declared| self.code.contains(declared.as_str()))
     }
 }
 
@@ -188,5 +208,17 @@ fn the_reader_of_paths_reads_them() {
     };
     assert_eq!(source.leads_to(), ["grpc", "cli", "store"]);
     assert!(source.uses("tonic") && !source.uses("prost"));
+    for (code, uses) in [
+        ("use redis::Client;", true),
+        ("mod redis;\nredis::open()", false),
+        ("use super::redis::{self, Settings};\nredis::open()", false),
+        ("mod redis;\nuse ::redis::Client;", true),
+    ] {
+        let source = Source {
+            module: "config".into(),
+            code: code.into(),
+        };
+        assert_eq!(source.uses("redis"), uses, "{code}");
+    }
     assert_eq!(without_comments("a // crate::cli"), "a ");
 }

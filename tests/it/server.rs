@@ -1,5 +1,6 @@
 //! The running service: ports, health, TLS, limits, the drain.
 
+mod callers;
 mod drain;
 pub(crate) mod fake_store;
 mod limits;

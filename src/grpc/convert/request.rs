@@ -68,8 +68,8 @@ pub(crate) fn create(
         on_existing: on_existing(request.on_existing)?,
         request: None,
     };
-    let request = request_id.map(|id| {
-        let mut hash = sessions.fingerprint();
+    let request = optional(request_id, |id| {
+        let mut hash = sessions.fingerprint()?;
         hash.part(if supplied { create.id.as_str() } else { "" }.as_bytes())
             .part(
                 create
@@ -98,8 +98,8 @@ pub(crate) fn create(
             hash.part(name.as_str().as_bytes()).part(&secret.0);
         }
         let fingerprint = hash.finish();
-        Request { id, fingerprint }
-    });
+        Ok::<_, Error>(Request { id, fingerprint })
+    })?;
     Ok(Create { request, ..create })
 }
 
@@ -168,8 +168,9 @@ pub(crate) fn update(
         sealed_increments: None,
         request: None,
     };
-    let request = fields::request_id(&request.request_id)?.map(|request_id| {
-        let mut hash = sessions.fingerprint();
+    let request_id = fields::request_id(&request.request_id)?;
+    let request = optional(request_id, |request_id| {
+        let mut hash = sessions.fingerprint()?;
         hash.part(id.as_str().as_bytes());
         add_patch(&mut hash, &update.patch);
         add_mcp(&mut hash, update.mcp.as_deref());
@@ -177,11 +178,11 @@ pub(crate) fn update(
         hash.number(update.labels.is_some().into())
             .number(update.if_revision.map_or(-1, u64::cast_signed));
         let fingerprint = hash.finish();
-        Request {
+        Ok::<_, Error>(Request {
             id: request_id,
             fingerprint,
-        }
-    });
+        })
+    })?;
     Ok(Update { request, ..update })
 }
 
@@ -202,8 +203,8 @@ pub(crate) fn rotate(
     let provider_session_id = optional(request.provider_session_id.as_deref(), |text| {
         fields::provider_session_id(text)
     })?;
-    let repeated = request_id.map(|request_id| {
-        let mut hash = sessions.fingerprint();
+    let repeated = optional(request_id, |request_id| {
+        let mut hash = sessions.fingerprint()?;
         hash.part(id.as_str().as_bytes())
             .part(request.new_session_id.as_bytes())
             .number(authenticated_at.map_or(-1, Time::as_millis))
@@ -215,11 +216,11 @@ pub(crate) fn rotate(
                     .unwrap_or_default()
                     .as_bytes(),
             );
-        Request {
+        Ok::<_, Error>(Request {
             id: request_id,
             fingerprint: hash.finish(),
-        }
-    });
+        })
+    })?;
     Ok(Rotate {
         new_id,
         authenticated_at,
@@ -271,12 +272,13 @@ pub(crate) fn page(request: &v1::ListSessionsRequest) -> Result<Page, Error> {
 pub(crate) fn claim(sessions: &Sessions, request: &v1::ClaimOnceRequest) -> Result<Claim, Error> {
     let key = fields::claim_key(&request.key)?;
     let ttl = fields::claim_ttl(optional(request.ttl, |ttl| span_of("ttl", ttl))?)?;
-    let repeated = fields::request_id(&request.request_id)?.map(|id| {
-        let mut hash = sessions.fingerprint();
+    let request_id = fields::request_id(&request.request_id)?;
+    let repeated = optional(request_id, |id| {
+        let mut hash = sessions.fingerprint()?;
         hash.part(key.as_bytes()).number(millis(ttl));
         let fingerprint = hash.finish();
-        Request { id, fingerprint }
-    });
+        Ok::<_, Error>(Request { id, fingerprint })
+    })?;
     Ok(Claim {
         key,
         ttl,

@@ -32,6 +32,7 @@ impl Files {
             cert: path("cert"),
             key: path("key"),
             client_ca: Some(path("ca")),
+            client_optional: false,
         }
     }
 

@@ -107,6 +107,7 @@ async fn a_request_knows_its_peers_certificate() {
         cert: file("cert", cert.pem()),
         key: file("key", signing_key.serialize_pem()),
         client_ca: Some(file("ca", cert.pem())),
+        client_optional: false,
     };
     let certificates = Certificates::load(files).expect("good files");
 

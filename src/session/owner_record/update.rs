@@ -66,7 +66,8 @@ impl Update {
             + Remembered::MOST_FIXED_BYTES
     }
 
-    fn changes_nothing(&self) -> bool {
+    /// Whether it only slides.
+    pub fn changes_nothing(&self) -> bool {
         self.patch.is_empty() && self.mcp.is_none() && self.labels.is_none()
     }
 }

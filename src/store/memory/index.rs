@@ -20,6 +20,11 @@ impl Entry {
 }
 
 impl Index {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The slots under a hash.
     pub(super) fn find(&self, hash: u64) -> impl Iterator<Item = u32> {
         let hash = short(hash);

@@ -351,6 +351,7 @@ impl Second {
 mod tests {
     use super::*;
     use crate::session::limits::Limits;
+    use crate::session::names::RecordId;
     use crate::store::Namespace;
     use crate::store::memory::event_log::EventLog;
 
@@ -381,6 +382,43 @@ mod tests {
         for (fleet, owner, address, number) in places {
             assert_eq!(shard.find(fleet, &owner, address), Some(number));
         }
+    }
+
+    #[test]
+    fn what_a_record_forgets_leaves_no_trace() {
+        let id = |text| SessionId::known(text).expect("a good id");
+        let ids = [id("the-first-session-id"), id("the-second-session-id")];
+        let (hashes, totals) = (Hashes::default(), Totals::default());
+        let limits = Limits::default();
+        let name = NamespaceName::new("here").expect("a good name");
+        let namespace = Arc::new(Namespace { name, limits });
+        let fleet = Arc::new(Fleet::new(Arc::clone(&namespace), EventLog::new(1, 1)));
+        let owner = Owner::new("acme", "ann", "idp").expect("a good owner");
+        let address = hashes.of_owner(&namespace.name, &owner);
+        let mut shard = Shard::new();
+        let number = shard.insert(&fleet, address, OwnerRecord::new(owner.clone()));
+        shard.conclude(&hashes, &totals, number, Size::default(), Vec::new(), None);
+        for id in &ids {
+            let created = Event {
+                at: Time::from_millis(1),
+                what: What::Session {
+                    owner: owner.clone(),
+                    id: id.clone(),
+                    record_id: RecordId(1),
+                    conversation: None,
+                    provider_session_id: None,
+                    revision: 1,
+                    change: Change::Created,
+                },
+            };
+            shard.index(&hashes, number, &created);
+            let hash = hashes.of_id(&namespace.name, id);
+            assert_eq!(shard.bearing(hash), [number]);
+        }
+        shard.forget(&hashes, &totals, number, &ids);
+        assert!(shard.ids.is_empty() && shard.owners.is_empty() && shard.logins.is_empty());
+        assert!(shard.slot(number).is_none());
+        assert_eq!(totals.bytes.into_inner(), 0);
     }
 
     #[test]

@@ -74,7 +74,14 @@ def serving(directory: Path, config: str = "", *arguments: str, **variables: str
     config_file = directory / "tenure.toml"
     config_file.write_text(config)
     log = directory / "tenure.log"
-    command = [str(binary()), "serve", "--config", str(config_file), "--store", "memory:"]
+    command = [
+        str(binary()),
+        "serve",
+        "--config",
+        str(config_file),
+        "--store",
+        os.environ.get("TENURE_TESTS_STORE", "memory:"),
+    ]
     for flag in ("--listen", "--http"):
         if flag not in arguments:
             command += [flag, "127.0.0.1:0"]

@@ -172,6 +172,10 @@ impl Store for FakeStore {
         self.answer(())
     }
 
+    async fn shared_secret(&self) -> Answer<[u8; 32]> {
+        Ok([7; 32])
+    }
+
     async fn held(&self) -> Answer<Held> {
         self.answer(Held::default())
     }

@@ -60,6 +60,7 @@ fn with_tls(directory: &Path) -> Config {
         cert: directory.join("tls.crt"),
         key: directory.join("tls.key"),
         client_ca: Some(directory.join("ca.crt")),
+        client_optional: false,
     });
     config
 }

@@ -147,6 +147,21 @@ pub(crate) async fn a_rotated_session_keeps_its_conversation(backend: &dyn Backe
     assert_eq!(found.session.id, new_id);
 }
 
+pub(crate) async fn ending_one_leaves_the_others(backend: &dyn Backend) {
+    let world = World::open(backend).await;
+    let ann = world.user("ann");
+    let first = world.make(&ann, talk(&world, OnExisting::Fail)).await;
+    let walk = || Create {
+        conversation: Some("walk".into()),
+        ..world.plain()
+    };
+    world.make(&ann, walk()).await;
+    world.store.end(&ann, &first.id).await.unwrap();
+    let again = world.create(&ann, walk()).await;
+    assert_eq!(refusal(again), Refusal::ConversationExists);
+    world.make(&ann, talk(&world, OnExisting::Fail)).await;
+}
+
 pub(crate) async fn owners_do_not_share_them(backend: &dyn Backend) {
     let world = World::open(backend).await;
     world

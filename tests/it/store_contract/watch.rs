@@ -130,7 +130,8 @@ pub(crate) async fn falling_behind(backend: &dyn Backend) {
         world.make_plain(&ann).await;
     }
     let mut last = None;
-    while let Some(next) = watch.events.next().await {
+    let wait = Duration::from_secs(5);
+    while let Ok(Some(next)) = tokio::time::timeout(wait, watch.events.next()).await {
         last = Some(next);
     }
     let last = last.expect("a last word");

@@ -1,12 +1,16 @@
 //! The stores under test, and what drives their time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tenure::config::redis::RedisConfig;
 use tenure::session::time::Time;
-use tenure::store::Store;
-use tenure::store::memory::{Bounds, Clock, MemoryStore};
+use tenure::store::memory::{Bounds, MemoryStore};
+use tenure::store::redis::{Options, RedisStore};
+use tenure::store::{Clock, Store};
+
+use super::redis::{Cluster, Sentinels, Server};
 
 /// A kind of store.
 #[async_trait]
@@ -34,6 +38,10 @@ pub(crate) trait Backend: Send + Sync {
 pub(crate) enum Capability {
     /// Sessions outlive the process.
     Durability,
+    /// It counts sessions and bytes itself, and refuses more than it is told.
+    Bounds,
+    /// Credentials are kept, and the keys of tenants.
+    Credentials,
 }
 
 /// Moves a store's time.
@@ -89,5 +97,109 @@ impl TimeMachine for Clock {
 
     async fn set_back(&self, by: Duration) {
         Clock::set_back(self, by);
+    }
+}
+
+/// The store in Redis: servers of its own.
+pub(crate) struct Redis {
+    servers: Servers,
+    /// Each store that is opened has keys and a clock of its own.
+    opened: Mutex<(u64, Clock)>,
+}
+
+enum Servers {
+    One(Server),
+    Sentinels(Sentinels),
+    Cluster(Cluster),
+}
+
+impl Servers {
+    fn url(&self) -> String {
+        match self {
+            Servers::One(server) => server.url(),
+            Servers::Sentinels(sentinels) => sentinels.url(),
+            Servers::Cluster(cluster) => cluster.url(),
+        }
+    }
+}
+
+impl Redis {
+    /// One server.
+    pub(crate) fn start() -> Redis {
+        Redis::over(Servers::One(Server::start()))
+    }
+
+    /// A primary and two replicas behind sentinels.
+    pub(crate) fn behind_sentinels() -> Redis {
+        Redis::over(Servers::Sentinels(Sentinels::start()))
+    }
+
+    /// A cluster of three primaries and three replicas.
+    pub(crate) fn in_a_cluster() -> Redis {
+        Redis::over(Servers::Cluster(Cluster::start()))
+    }
+
+    fn over(servers: Servers) -> Redis {
+        Redis {
+            servers,
+            opened: Mutex::new((0, Clock::stopped_at(START))),
+        }
+    }
+
+    async fn open_last(&self, bounds: Bounds) -> Arc<dyn Store> {
+        let (number, clock) = self.opened.lock().expect("no panic").clone();
+        let mut config = RedisConfig::parse(&self.servers.url()).expect("a URL");
+        config.key_prefix = format!("store-{number}:");
+        // These tests are about answers. A busy machine must not turn them into outages.
+        config.response_timeout = Duration::from_secs(10);
+        let options = Options {
+            event_log_length: bounds.event_log_length,
+            usage_age: Duration::ZERO,
+            poll_interval: Duration::from_millis(100),
+        };
+        let store = RedisStore::open(&config, options, Some(clock))
+            .await
+            .expect("good settings");
+        // It connects in the background.
+        for _ in 0..500 {
+            if store.ping().await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Arc::new(store)
+    }
+}
+
+#[async_trait]
+impl Backend for Redis {
+    async fn open(&self, bounds: Bounds) -> (Arc<dyn Store>, Arc<dyn TimeMachine>) {
+        let clock = Clock::stopped_at(START);
+        {
+            let mut opened = self.opened.lock().expect("no panic");
+            *opened = (opened.0 + 1, clock.clone());
+        }
+        (self.open_last(bounds).await, Arc::new(clock))
+    }
+
+    async fn reopen(&self, bounds: Bounds) -> Arc<dyn Store> {
+        self.open_last(bounds).await
+    }
+
+    fn lacks(&self) -> &'static [(Capability, &'static str)] {
+        &[
+            (
+                Capability::Bounds,
+                "how much it holds is Redis' own setting (maxmemory), for all instances at once",
+            ),
+            (
+                Capability::Credentials,
+                "not restated in Lua yet: what has to be encrypted is refused",
+            ),
+        ]
+    }
+
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(300)
     }
 }

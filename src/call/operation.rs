@@ -1,36 +1,6 @@
-//! A call: who makes it, and by which name it is found in the logs.
+//! What can be asked of the service.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-/// What is known of a call before its request is read. Every use case takes one.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// The process that calls.
-    pub caller: Arc<Caller>,
-    /// What the call is to do.
-    pub operation: Operation,
-    /// The id under which the caller and the logs know the call.
-    pub correlation_id: Arc<str>,
-    /// Where the call comes from.
-    pub peer: Option<SocketAddr>,
-}
-
-/// An authenticated process that calls Tenure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Whoever reaches the loopback port of a service without caller authentication. Has every right.
-    Local,
-}
-
-impl Caller {
-    /// What the caller is called in logs and in the audit trail.
-    pub fn name(&self) -> &str {
-        match self {
-            Caller::Local => "local",
-        }
-    }
-}
+use super::right::Role;
 
 macro_rules! operations {
     ($($service:literal: $($name:ident),+;)+) => {
@@ -96,5 +66,26 @@ impl Operation {
                 | Operation::DeleteCredential
                 | Operation::DestroyTenantKey
         )
+    }
+
+    /// The roles that hold it. There is no `_` arm: whoever adds an operation decides who may do it.
+    pub fn roles(self) -> &'static [Role] {
+        use Operation::{
+            AbandonRefresh, BeginRefresh, ClaimOnce, CompleteRefresh, CreateSession,
+            DeleteCredential, DeleteSession, DestroyTenantKey, GetCredential, GetKeyStatus,
+            GetSession, InvalidateSessions, ListCredentials, ListSessions, PutCredential,
+            RewrapKeys, RotateKeys, RotateSession, TouchSession, UpdateSession, WatchSessions,
+        };
+        match self {
+            CreateSession | GetSession | UpdateSession | TouchSession | RotateSession
+            | DeleteSession | ListSessions | ClaimOnce | PutCredential | DeleteCredential
+            | ListCredentials => &[Role::Server],
+            InvalidateSessions => &[Role::Server, Role::Events, Role::Admin],
+            // Events carry ids, which only those get who ask for them.
+            WatchSessions => &[Role::Auditor],
+            // These answer with secrets: no role for everyday work holds them.
+            GetCredential | BeginRefresh | CompleteRefresh | AbandonRefresh => &[Role::Credentials],
+            GetKeyStatus | RotateKeys | RewrapKeys | DestroyTenantKey => &[Role::Admin],
+        }
     }
 }

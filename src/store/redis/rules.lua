@@ -1,0 +1,61 @@
+-- The rules of src/session that decide who is alive.
+-- ARGV: 3 how long tombstones stay, 4 to 8 the fields of the marks that concern the owner (its own first).
+-- KEYS: 1 owner record, 2 marks, 3 tombstones.
+local DONE, NOT_FOUND, ENDED, LOST = 0, 1, 2, 12
+local EXPIRED_IDLE, EXPIRED_ABSOLUTE = 1, 2
+
+-- A frontier as it counts for one record: spared ones have their own.
+local function until_for(mark, at, frontier, record_id)
+  local count, pos = struct.unpack('<I2', mark, at)
+  for _ = 1, count do
+    local spared, theirs
+    spared, theirs, pos = struct.unpack('<c16d', mark, pos)
+    if spared == record_id then frontier = theirs end
+  end
+  return frontier, pos
+end
+
+-- Whether a mark covers a session: Mark::covers.
+local function covers(mark, packed, created, authenticated)
+  local made, logins = struct.unpack('<dd', mark)
+  if #mark > 37 then
+    local record_id, pos = packed:sub(46, 61), 34
+    made, pos = until_for(mark, pos, made, record_id)
+    logins = until_for(mark, pos, logins, record_id)
+  end
+  return created <= made or authenticated <= logins
+end
+
+-- Why and when a session ended, nothing while it is alive: Meta::end. The earliest of several reasons counts.
+local function ending(packed, used, marks, now)
+  local _, created, expires, authenticated, idle = struct.unpack('<BdddI6', packed)
+  used = tonumber(used)
+  local reason, at
+  for i = 1, 5 do
+    local mark = marks[i]
+    if mark and covers(mark, packed, created, authenticated) then
+      local why, set_at = struct.unpack('<Bd', mark, 17)
+      if not at or set_at < at or set_at == at and 16 + why < reason then reason, at = 16 + why, set_at end
+    end
+  end
+  local deadline = math.min(used + idle, expires)
+  if math.max(now, used) >= deadline and not (at and at < deadline) then
+    return deadline == expires and EXPIRED_ABSOLUTE or EXPIRED_IDLE, deadline
+  end
+  return reason, at
+end
+
+-- Why there is no live session under an id, as its owner may know it; nothing if there is one.
+local function refusal(packed, used, id, marks, now)
+  local reason, at
+  if packed then
+    reason, at = ending(packed, used, marks, now)
+    if not reason then return nil end
+  else
+    local grave = redis.call('HGET', KEYS[3], id)
+    if not grave then return { NOT_FOUND } end
+    reason, at = struct.unpack('<Bd', grave)
+  end
+  if now < at + tonumber(ARGV[3]) then return { ENDED, reason } end
+  return { NOT_FOUND }
+end

@@ -1,0 +1,160 @@
+//! Changing single keys of a session.
+
+use super::credentials;
+use super::link::Call;
+use super::pack::Reader;
+use super::read::field;
+use super::reply::{self, Fields, Reply};
+use super::{Shared, flag, number, optional, pack, scripts};
+use crate::session::names::SessionId;
+use crate::session::owner_record::{Update, Updated};
+use crate::session::record::Session;
+use crate::session::refusal::{EndReason, Refusal};
+use crate::session::request::Rpc;
+use crate::session::state::Patch;
+use crate::store::{Answer, Place};
+
+impl Shared {
+    pub(super) async fn update(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        update: &Update,
+    ) -> Answer<Updated> {
+        if update.of_record.is_some() || update.sealed_increments.is_some() {
+            return credentials::not_yet();
+        }
+        let spot = self
+            .keys
+            .of_session(&place.namespace.name, &place.owner, id);
+        let limits = &place.namespace.limits;
+        let request = update.request.as_ref();
+        let changes = !update.changes_nothing();
+        let call = self
+            .call_on_record(&scripts::UPDATE, place, &spot)
+            .key(spot.content(id))
+            .request_key(&spot, Rpc::Update, request)
+            .arg(pack::id(id))
+            .arg(optional(update.if_revision))
+            .request_args(request, limits)
+            .arg(flag(changes))
+            .arg(flag(limits.watch_updates))
+            .arg(flag(update.show_state))
+            .arg(number(limits.state_bytes))
+            .arg(number(limits.state_keys))
+            .arg(pack::mcp(update.mcp.as_ref()))
+            .arg(pack::labels(update.labels.as_ref()));
+        let call = add_patch(call, &update.patch);
+        match reply::read(self.link.call(&call).await?)? {
+            Reply::Done(mut fields) => updated(&mut fields, update),
+            Reply::Replayed(mut fields) => replayed(&mut fields),
+            Reply::Lost => {
+                self.bury_lost(place, &spot, id).await?;
+                Err(Refusal::Ended(EndReason::Evicted).into())
+            }
+            _ => Err(reply::malformed()),
+        }
+    }
+}
+
+/// Adds the parts of a patch, each behind the number of its arguments.
+fn add_patch(mut call: Call, patch: &Patch) -> Call {
+    let set = patch.set.as_ref().map(|set| set.entries());
+    let set = set.unwrap_or_default();
+    call = call.arg(number(set.len() * 2));
+    for (key, value) in set {
+        call = call.arg(field(key)).arg(value);
+    }
+    let mut remove: Vec<_> = patch.remove.iter().collect();
+    remove.sort_unstable();
+    remove.dedup();
+    call = call.arg(number(remove.len()));
+    call = call.args(remove.into_iter().map(|key| field(key)));
+    call = call.arg(number(patch.increment.len() * 3));
+    for (key, by) in &patch.increment {
+        let (half, other_half) = halves(*by);
+        call = call
+            .arg(field(key))
+            .arg(number(half))
+            .arg(number(other_half));
+    }
+    call = call.arg(number(patch.append.len() * 3));
+    for (key, tail) in &patch.append {
+        call = call
+            .arg(field(key))
+            .arg(optional(tail.max_length))
+            .arg(tail.as_wire());
+    }
+    call
+}
+
+/// Lua's numbers are doubles. A sum that is in range is exact if its second part comes in two halves; one that
+/// is far out of range stays so.
+fn halves(by: i64) -> (i64, i64) {
+    const FAR: i64 = 1 << 55;
+    let by = by.clamp(-FAR, FAR);
+    (by / 2, by - by / 2)
+}
+
+fn updated(fields: &mut Fields, update: &Update) -> Answer<Updated> {
+    let (id, meta) = fields.session()?;
+    let content = fields.list()?;
+    let sums = fields.list()?;
+    let increments = update.patch.increment.iter().zip(&sums);
+    let increments: Option<Vec<_>> = increments
+        .map(|((key, _), sum)| Some((key.clone(), reply::int(sum)?)))
+        .collect();
+    Ok(Updated {
+        session: Session {
+            id,
+            meta,
+            state: update.show_state.then(|| reply::state(&content)),
+            credential_names: Vec::new(),
+        },
+        increments: increments.ok_or_else(reply::malformed)?,
+        sealed_increments: None,
+        replayed: false,
+    })
+}
+
+fn replayed(fields: &mut Fields) -> Answer<Updated> {
+    let (id, mut meta) = fields.session()?;
+    let _ = fields.int()?;
+    meta.revision = fields.revision()?;
+    let packed = fields.some_bytes()?;
+    let mut reader = Reader(&packed);
+    let mut increments = Vec::new();
+    while !reader.0.is_empty() {
+        let key = reader.text().and_then(|field| field.get(1..));
+        let (Some(key), Some(sum)) = (key.map(Box::from), reader.whole()) else {
+            return Err(reply::malformed());
+        };
+        increments.push((key, sum));
+    }
+    Ok(Updated {
+        session: Session {
+            id,
+            meta,
+            state: None,
+            credential_names: Vec::new(),
+        },
+        increments,
+        sealed_increments: None,
+        replayed: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::halves;
+
+    #[test]
+    fn halves_make_the_whole() {
+        for by in [0, 1, -1, 7, -7, (1 << 53) + 1, -(1 << 53) - 1] {
+            let (half, other_half) = halves(by);
+            assert_eq!(half + other_half, by);
+        }
+        let (half, other_half) = halves(i64::MIN);
+        assert!(half + other_half < -(1 << 54));
+    }
+}

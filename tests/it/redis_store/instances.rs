@@ -1,0 +1,158 @@
+//! Several instances on one Redis.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tenure::config::redis::RedisConfig;
+use tenure::session::event::{Change, What};
+use tenure::session::marks::Subject;
+use tenure::session::refusal::{EndReason, InvalidationReason};
+use tenure::store::Clock;
+use tenure::store::{Revocation, Selector, Store as _};
+
+use super::{a_session, fill, fleet, instance, instance_with, is_alive, place, session_id};
+use crate::support::backend::START;
+use crate::support::redis::{Options, Server};
+use crate::support::values::state;
+
+#[tokio::test]
+async fn what_one_does_all_see() {
+    let server = Server::start();
+    let (one, other) = (instance(&server, None).await, instance(&server, None).await);
+    let namespace = fleet();
+    let mut watch = other.watch(&namespace, None).await.expect("a watch");
+    let ann = place(&namespace, 1);
+    let made = one.create(&ann, a_session(1, state(&[]))).await;
+    made.expect("a session");
+    assert!(is_alive(&other, &ann, 1).await);
+    let seen = tokio::time::timeout(Duration::from_secs(1), watch.events.next());
+    let seen = seen
+        .await
+        .expect("within a second")
+        .expect("no end")
+        .expect("an event");
+    assert!(matches!(&seen.event.what, What::Session { id, .. } if *id == session_id(1)));
+    assert_eq!(other.end(&ann, &session_id(1)).await, Ok(true));
+    assert!(!is_alive(&one, &ann, 1).await);
+    assert_eq!(
+        one.shared_secret().await.expect("a secret"),
+        other.shared_secret().await.expect("a secret")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_session_ends_once_whoever_sweeps() {
+    const SESSIONS: usize = 1000;
+    let server = Server::start();
+    let clock = Clock::stopped_at(START);
+    let mut instances = Vec::new();
+    for _ in 0..3 {
+        instances.push(instance(&server, Some(clock.clone())).await);
+    }
+    let namespace = fleet();
+    let mut watch = instances[0].watch(&namespace, None).await.expect("a watch");
+    fill(&instances[0], &namespace, SESSIONS, &state(&[])).await;
+    let half = Revocation {
+        selector: Selector::Wide(Subject::User {
+            issuer: "idp".into(),
+            user: "user-7@example.com".into(),
+        }),
+        authenticated_until: None,
+        except: None,
+        reason: InvalidationReason::AccountDisabled,
+        dry_run: false,
+    };
+    instances[1]
+        .revoke(&namespace, half)
+        .await
+        .expect("in force");
+    clock.advance(Duration::from_secs(901));
+    let sweeps = instances.iter().map(|instance| async move {
+        let mut ended = 0;
+        loop {
+            let swept = instance.sweep(64).await.expect("a sweep");
+            ended += swept.ended;
+            if !swept.more {
+                return ended;
+            }
+        }
+    });
+    let ended: usize = futures::future::join_all(sweeps).await.into_iter().sum();
+    assert_eq!(ended, SESSIONS);
+    let mut endings = Vec::new();
+    while let Ok(Some(logged)) =
+        tokio::time::timeout(Duration::from_secs(1), watch.events.next()).await
+    {
+        if let What::Session {
+            id,
+            change: Change::Ended(reason),
+            ..
+        } = &logged.expect("an event").event.what
+        {
+            endings.push((id.clone(), *reason));
+        }
+    }
+    assert_eq!(endings.len(), SESSIONS);
+    for (id, reason) in &endings {
+        let expected = if *id == session_id(7) {
+            EndReason::Invalidated(InvalidationReason::AccountDisabled)
+        } else {
+            EndReason::ExpiredIdle
+        };
+        assert_eq!(*reason, expected);
+    }
+    endings.sort_unstable();
+    endings.dedup();
+    assert_eq!(endings.len(), SESSIONS);
+}
+
+#[tokio::test]
+async fn endings_are_asserted_again_when_redis_has_forgotten_them() {
+    // A primary that comes back with an older copy is what a failover to a slow replica looks like.
+    let options = Options::default().line("dbfilename dump.rdb");
+    let mut server = Server::start_with(options);
+    let mut config = RedisConfig::parse(&server.url()).expect("a URL");
+    config.watch_interval = Duration::from_millis(50);
+    let store = instance_with(&config, None).await;
+    let namespace = fleet();
+    fill(&store, &namespace, 6, &state(&[])).await;
+    server.ask(&["SAVE"]);
+
+    let places: Vec<_> = (0..6).map(|number| place(&namespace, number)).collect();
+    store.end(&places[0], &session_id(0)).await.expect("an end");
+    let rotate = crate::support::world::plain_rotate(&session_id(100));
+    let rotated = store.rotate(&places[1], &session_id(1), rotate).await;
+    rotated.expect("a new id");
+    let revoke = |selector| Revocation {
+        selector,
+        authenticated_until: None,
+        except: None,
+        reason: InvalidationReason::PasswordChanged,
+        dry_run: false,
+    };
+    for selector in [
+        Selector::Id(session_id(2)),
+        Selector::Owner(places[3].owner.clone()),
+        Selector::Wide(Subject::User {
+            issuer: "idp".into(),
+            user: places[4].owner.user().into(),
+        }),
+    ] {
+        let revoked = store.revoke(&namespace, revoke(selector)).await;
+        revoked.expect("an invalidation");
+    }
+    server.kill();
+    server.restart();
+    super::until_ready(&store).await;
+    let again = async {
+        for (number, place) in places.iter().take(5).enumerate() {
+            while is_alive(&store, place, number).await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again)
+        .await
+        .expect("all are dead again");
+    assert!(is_alive(&store, &places[5], 5).await);
+}
