@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::call::Call;
+use crate::mint;
 use crate::session::names::SessionId;
-use crate::sessions::mint;
 use crate::store::Namespace;
 
 /// What a call did, as the inside is told. Never more than that: no state, no owner, no id in clear.

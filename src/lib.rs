@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod grpc;
+pub mod mint;
 pub mod server;
 pub mod session;
 pub mod sessions;

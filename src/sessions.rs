@@ -30,7 +30,6 @@ use crate::vault::Vault;
 mod credentials;
 mod encrypted_state;
 mod keys;
-pub mod mint;
 pub mod namespaces;
 mod refreshes;
 mod tenant_keys;

@@ -180,10 +180,3 @@ impl Vault {
         unwrapped.insert((namespace.clone(), tenant.into()), kept);
     }
 }
-
-/// Random bytes from the generator that the operating system seeds.
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
-    bytes
-}

@@ -8,8 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::Error;
 use super::tenant_keys::TenantKeys;
-use super::{Error, mint};
+use crate::mint;
 use crate::session::credentials::Sealed;
 use crate::session::names::{RecordId, RequestId, SessionId};
 use crate::session::owner_record::{Create, Read, Shown, Update, Updated};

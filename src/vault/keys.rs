@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::envelope::Framed;
-use super::{Fault, KeyId, Secret32, random};
+use super::{Fault, KeyId, Secret32};
+use crate::mint::random;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

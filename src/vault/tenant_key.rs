@@ -5,7 +5,8 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
 use zeroize::Zeroizing;
 
 use super::envelope::{Binding, FORMAT, Framed};
-use super::{Fault, KeyId, KeyService, Plain, Secret32, random};
+use super::{Fault, KeyId, KeyService, Plain, Secret32};
+use crate::mint::random;
 use crate::session::credentials::Sealed;
 use crate::session::names::NamespaceName;
 

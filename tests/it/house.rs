@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 /// The rooms from the ground up. A room may use those below it, not those beside or above.
 const STOREYS: &[&[&str]] = &[
     &["session", "call"],
-    &["config"],
+    &["config", "mint"],
     &["telemetry"],
-    &["store", "vault", "events", "callers"],
+    &["store", "vault", "audit", "callers"],
+    &["events"],
     &["sessions"],
     &["grpc", "signals", "http"],
     &["server"],

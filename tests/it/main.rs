@@ -5,6 +5,7 @@ mod credentials;
 mod house;
 mod model;
 mod redis_link;
+mod redis_service;
 mod redis_store;
 mod rules;
 mod server;

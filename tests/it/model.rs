@@ -128,7 +128,7 @@ async fn run(backend: &dyn Backend, steps: &[Step]) -> Result<(), TestCaseError>
     time.advance(1_000_000 * SECOND).await;
     settle(&*store, &*time, &mut model).await;
     for (watch, told) in watches.iter_mut().zip(&model.told) {
-        let seen = everything(backend, watch).await;
+        let seen = everything(backend, watch, told.len()).await;
         let (seen, told) = (by_owner(&seen), by_owner(told));
         let differs = told
             .iter()
@@ -147,12 +147,22 @@ async fn settle(store: &dyn Store, time: &dyn TimeMachine, model: &mut Plain) {
     model.sweep(time.now().await);
 }
 
-async fn everything(backend: &dyn Backend, watch: &mut Watch) -> Vec<Event> {
+/// All events, of which there are so many if the store is right.
+async fn everything(backend: &dyn Backend, watch: &mut Watch, expected: usize) -> Vec<Event> {
+    const LONG: std::time::Duration = std::time::Duration::from_secs(10);
     let mut seen = Vec::new();
-    while let Ok(Some(logged)) = tokio::time::timeout(backend.quiet(), watch.events.next()).await {
-        seen.push(Event::clone(&logged.expect("an event").event));
+    loop {
+        // More than expected is as wrong as less, but not worth waiting for as long.
+        let patience = if seen.len() < expected {
+            LONG
+        } else {
+            backend.quiet()
+        };
+        match tokio::time::timeout(patience, watch.events.next()).await {
+            Ok(Some(logged)) => seen.push(Event::clone(&logged.expect("an event").event)),
+            Ok(None) | Err(_) => return seen,
+        }
     }
-    seen
 }
 
 /// What happened to each owner. A sweep may find the same endings in another order.

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use tonic::Streaming;
-use tonic::transport::Channel;
 
 use crate::error::Error;
 use crate::proto::admin_v1 as wire;
-use crate::proto::admin_v1::admin_service_client::AdminServiceClient;
-use crate::transport::Transport;
+use crate::transport::{CallOptions, Stub, Transport};
 
 /// The calls of an operator.
 #[derive(Clone, Debug)]
@@ -68,8 +66,6 @@ pub struct Rewrapped {
 #[derive(Debug)]
 pub struct Rewrap(Streaming<wire::RewrapKeysResponse>);
 
-type Stub = AdminServiceClient<Channel>;
-
 impl Admin {
     pub(crate) fn new(transport: &Arc<Transport>) -> Admin {
         Admin {
@@ -77,21 +73,15 @@ impl Admin {
         }
     }
 
-    fn stub(&self) -> Stub {
-        Stub::new(self.transport.channel())
-    }
-
     /// Which key-encryption keys there are, and what each wraps.
     ///
     /// # Errors
     /// When the service refuses, or is away.
     pub async fn keys(&self) -> Result<Keys, Error> {
-        let rpc = |request| {
-            let mut stub = self.stub();
-            async move { stub.get_key_status(request).await }
-        };
+        let rpc = |stub: Stub, request| async move { stub.admin().get_key_status(request).await };
+        let call = self.transport.begin(CallOptions::default());
         let message = wire::GetKeyStatusRequest {};
-        let answer: wire::GetKeyStatusResponse = self.transport.repeat(None, message, rpc).await?;
+        let answer: wire::GetKeyStatusResponse = self.transport.call(&call, message, rpc).await?;
         let keys = answer.keys.into_iter().map(|key| KeyStatus {
             key_id: key.key_id,
             active: key.active,
@@ -109,12 +99,10 @@ impl Admin {
     /// # Errors
     /// When the service refuses, or is away.
     pub async fn rotate_keys(&self) -> Result<KeyRotation, Error> {
-        let rpc = |request| {
-            let mut stub = self.stub();
-            async move { stub.rotate_keys(request).await }
-        };
+        let rpc = |stub: Stub, request| async move { stub.admin().rotate_keys(request).await };
+        let call = self.transport.begin(CallOptions::default());
         let message = wire::RotateKeysRequest {};
-        let answer: wire::RotateKeysResponse = self.transport.repeat(None, message, rpc).await?;
+        let answer: wire::RotateKeysResponse = self.transport.call(&call, message, rpc).await?;
         Ok(KeyRotation {
             active_key_id: answer.active_key_id,
             rotated: answer.rotated,
@@ -126,9 +114,11 @@ impl Admin {
     /// # Errors
     /// When the service refuses, or is away.
     pub async fn rewrap_keys(&self) -> Result<Rewrap, Error> {
-        let request = self.transport.request(wire::RewrapKeysRequest {})?;
-        let answer = self.stub().rewrap_keys(request).await?;
-        Ok(Rewrap(answer.into_inner()))
+        let rpc = |stub: Stub, request| async move { stub.admin().rewrap_keys(request).await };
+        let message = wire::RewrapKeysRequest {};
+        // It may take longer than any call: no deadline.
+        let request = self.transport.request(None, message).await?;
+        Ok(Rewrap(self.transport.send(request, &rpc).await?))
     }
 
     /// Destroys a tenant's key: what was sealed with it can never be read again. Whether there was one.
@@ -136,16 +126,15 @@ impl Admin {
     /// # Errors
     /// When the service refuses, or is away.
     pub async fn destroy_tenant_key(&self, namespace: &str, tenant: &str) -> Result<bool, Error> {
-        let rpc = |request| {
-            let mut stub = self.stub();
-            async move { stub.destroy_tenant_key(request).await }
-        };
+        let rpc =
+            |stub: Stub, request| async move { stub.admin().destroy_tenant_key(request).await };
+        let call = self.transport.begin(CallOptions::default());
         let message = wire::DestroyTenantKeyRequest {
             namespace: namespace.to_owned(),
             tenant: tenant.to_owned(),
         };
         let answer: wire::DestroyTenantKeyResponse =
-            self.transport.repeat(None, message, rpc).await?;
+            self.transport.call(&call, message, rpc).await?;
         Ok(answer.destroyed)
     }
 }

@@ -2,21 +2,17 @@
 
 pub(crate) mod claim;
 pub(crate) mod create;
+pub(crate) mod credentials;
 pub(crate) mod end;
+pub(crate) mod fresh_token;
 pub(crate) mod read;
 pub(crate) mod rotate;
 pub(crate) mod update;
 
-/// Lets a builder be awaited, and gives it the timeout that all calls have.
+/// Lets a builder be awaited, and gives it what all calls have.
 macro_rules! awaitable {
     ($call:ty => $answer:ty) => {
-        impl $call {
-            /// How long this call may take with all its repetitions, instead of what the options say.
-            pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
-                self.timeout = Some(timeout);
-                self
-            }
-        }
+        crate::calls::settable!($call);
 
         impl IntoFuture for $call {
             type Output = Result<$answer, crate::error::Error>;
@@ -29,7 +25,32 @@ macro_rules! awaitable {
     };
 }
 
-pub(crate) use awaitable;
+/// Gives a builder what may be said about any call, and a debug form that gives nothing away.
+macro_rules! settable {
+    ($call:ty) => {
+        impl $call {
+            /// How long this call may take with all its repetitions, instead of what the options say.
+            pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
+                self.options.timeout = Some(timeout);
+                self
+            }
+
+            /// Stands in every line that the service logs about this call.
+            pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+                self.options.correlation_id = Some(id.into());
+                self
+            }
+        }
+
+        impl std::fmt::Debug for $call {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($call)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use {awaitable, settable};
 
 /// A new request id, with which a call may be repeated.
 pub(crate) fn new_request_id() -> String {

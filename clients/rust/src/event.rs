@@ -118,7 +118,7 @@ impl InvalidationReason {
 }
 
 /// Which sessions of a namespace an invalidation covers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Selector {
     /// Every session that bears or bore this id, whoever owns it.
@@ -145,6 +145,21 @@ pub enum Selector {
     Issuer(String),
     /// Everything in the namespace.
     All,
+}
+
+impl fmt::Debug for Selector {
+    /// Without its content: an id must not stand in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Selector::SessionId(_) => "SessionId(redacted)",
+            Selector::Owner(_) => "Owner(redacted)",
+            Selector::Subject { .. } => "Subject(redacted)",
+            Selector::ProviderSession { .. } => "ProviderSession(redacted)",
+            Selector::Tenant(_) => "Tenant(redacted)",
+            Selector::Issuer(_) => "Issuer(redacted)",
+            Selector::All => "All",
+        })
+    }
 }
 
 /// What happened in a session's life.

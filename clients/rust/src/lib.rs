@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 mod admin;
 mod calls;
+mod credential;
 mod error;
 mod event;
 mod model;
@@ -44,16 +45,22 @@ mod watch;
 pub use admin::{Admin, KeyRotation, KeyStatus, Keys, Rewrap, Rewrapped};
 pub use calls::claim::{ClaimOnce, Claimed};
 pub use calls::create::{Create, Created, OnExisting};
-pub use calls::end::{Delete, Invalidate, Invalidated};
+pub use calls::credentials::{
+    Credentials, DeleteCredential, GetCredential, ListCredentials, PutCredential,
+};
+pub use calls::end::{End, Invalidate, Invalidated};
+pub use calls::fresh_token::FreshToken;
 pub use calls::read::{Get, List, Page, Touch};
 pub use calls::rotate::{Rotate, Rotated};
 pub use calls::update::{Update, Updated};
+pub use credential::{Credential, RefreshLease, Stored, TokenSet};
 pub use error::{Error, ErrorKind, FieldViolation, Limit};
 pub use event::{EndReason, Event, EventKind, InvalidationReason, Selector};
 pub use model::{McpContext, Owner, Session};
 pub use options::{DEFAULT_SERVER, Options, Pem};
 pub use time::{parse_time, show_time};
 pub use tonic::Code;
+pub use transport::TraceContext;
 pub use uuid::Uuid;
 pub use value::{MAX_SAFE_INTEGER, State};
 pub use watch::{Watch, WatchSessions, Watched};
@@ -184,8 +191,13 @@ impl Sessions {
     }
 
     /// Ends a session. `true` if this call ended it.
-    pub fn delete(&self, session_id: impl Into<String>) -> Delete {
-        Delete::new(self, session_id.into())
+    pub fn end(&self, session_id: impl Into<String>) -> End {
+        End::new(self, session_id.into())
+    }
+
+    /// The secrets that are kept with a session.
+    pub fn credentials(&self, session_id: impl Into<String>) -> Credentials {
+        Credentials::new(self, session_id.into())
     }
 
     /// Lists the owner's live sessions, newest first.

@@ -1,11 +1,13 @@
 //! How to reach the service.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::transport::{Token, TraceContext, TraceSource};
 
 /// Where the service is looked for if nothing else is said.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7070";
@@ -22,7 +24,10 @@ pub struct Options {
     pub(crate) connect_timeout: Duration,
     pub(crate) keepalive_interval: Duration,
     pub(crate) keepalive_timeout: Duration,
-    pub(crate) attempts: u32,
+    pub(crate) repetitions: u32,
+    pub(crate) server_name: Option<String>,
+    pub(crate) trace: Option<TraceSource>,
+    pub(crate) allow_plaintext_token: bool,
 }
 
 /// A certificate or a key, or where it is.
@@ -61,28 +66,6 @@ impl From<PathBuf> for Pem {
     }
 }
 
-/// What travels as `authorization: Bearer`.
-#[derive(Clone)]
-pub(crate) enum Token {
-    Fixed(String),
-    Fresh(Arc<dyn Fn() -> String + Send + Sync>),
-}
-
-impl Token {
-    pub(crate) fn get(&self) -> String {
-        match self {
-            Token::Fixed(token) => token.clone(),
-            Token::Fresh(token) => token(),
-        }
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(redacted)")
-    }
-}
-
 impl Default for Options {
     fn default() -> Self {
         Options::new(DEFAULT_SERVER)
@@ -106,7 +89,10 @@ impl Options {
             connect_timeout: Duration::from_secs(5),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
-            attempts: 4,
+            repetitions: 4,
+            server_name: None,
+            trace: None,
+            allow_plaintext_token: false,
         }
     }
 
@@ -177,9 +163,39 @@ impl Options {
         self
     }
 
-    /// Asks for the token before every call; it should come from a cache.
-    pub fn token_from(mut self, token: impl Fn() -> String + Send + Sync + 'static) -> Options {
-        self.token = Some(Token::Fresh(Arc::new(token)));
+    /// Asks for the token before every request; it should come from a cache. If that fails, the call fails.
+    pub fn token_from<F, T, E>(mut self, token: F) -> Options
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.token = Some(Token::Fresh(Arc::new(move || {
+            let token = token();
+            Box::pin(async move { token.await.map_err(Into::into) })
+        })));
+        self
+    }
+
+    /// Sends tokens and API keys unencrypted beyond loopback too: for where something else encrypts the connection.
+    pub fn allow_plaintext_token(mut self) -> Options {
+        self.allow_plaintext_token = true;
+        self
+    }
+
+    /// The name that the service's certificate must have, where it is not the address's.
+    pub fn server_name(mut self, name: impl Into<String>) -> Options {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// Asks before every request which trace it belongs to. Without it, it is OpenTelemetry's current span, with the
+    /// feature `opentelemetry`.
+    pub fn trace_context_from(
+        mut self,
+        source: impl Fn() -> Option<TraceContext> + Send + Sync + 'static,
+    ) -> Options {
+        self.trace = Some(TraceSource(Arc::new(source)));
         self
     }
 
@@ -206,14 +222,36 @@ impl Options {
         self
     }
 
-    /// How often a call is tried at most; 1 switches repetitions off. 4 unless said otherwise.
-    pub fn attempts(mut self, attempts: u32) -> Options {
-        self.attempts = attempts.max(1);
+    /// How often a call is repeated at most; 0 switches repetitions off. 4 unless said otherwise.
+    pub fn repetitions(mut self, repetitions: u32) -> Options {
+        self.repetitions = repetitions;
         self
     }
 
     /// The addresses as URIs. One without a scheme gets the one that the other options ask for.
     pub(crate) fn addresses(&self) -> Result<Vec<String>, Error> {
+        let addresses = self.uris()?;
+        let plain = |address: &&String| address.starts_with("http://");
+        if addresses.iter().any(|address| plain(&address))
+            != addresses.iter().all(|address| plain(&address))
+        {
+            let why = "use TLS for all addresses or for none";
+            return Err(Error::refused("server", why));
+        }
+        if self.token.is_some() && !self.allow_plaintext_token {
+            let mut open = addresses.iter().filter(plain);
+            if let Some(address) = open.find(|address| !is_loopback(address)) {
+                let why = format!(
+                    "would travel unencrypted to {address}: use https://, or allow_plaintext_token() where \
+                     something else encrypts the connection"
+                );
+                return Err(Error::refused("token", why));
+            }
+        }
+        Ok(addresses)
+    }
+
+    fn uris(&self) -> Result<Vec<String>, Error> {
         if self.servers.is_empty() {
             return Err(Error::refused("server", "no address was given"));
         }
@@ -234,6 +272,16 @@ impl Options {
         };
         self.servers.iter().map(address).collect()
     }
+}
+
+/// Whether what is sent there stays on this machine.
+fn is_loopback(address: &str) -> bool {
+    let Ok(uri) = address.parse::<tonic::transport::Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let ip = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || ip.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -275,6 +323,30 @@ mod tests {
             }
             assert!(options.addresses().is_err(), "{server:?}");
         }
+    }
+
+    #[test]
+    fn a_token_travels_unencrypted_only_where_it_stays() {
+        for server in [
+            "127.0.0.1:1",
+            "localhost:1",
+            "http://[::1]:1",
+            "https://a:1",
+        ] {
+            let options = Options::new(server).token("t");
+            assert!(options.addresses().is_ok(), "{server}");
+        }
+        for server in ["a:1", "http://10.0.0.1:1", "127.0.0.1:1,10.0.0.1:1"] {
+            let options = Options::new(server).api_key("canary");
+            let error = options.addresses().expect_err("refused").to_string();
+            assert!(
+                error.contains("unencrypted") && !error.contains("canary"),
+                "{error}"
+            );
+            assert!(options.allow_plaintext_token().addresses().is_ok());
+        }
+        let mixed = Options::new("https://a:1,http://b:1");
+        assert!(mixed.addresses().is_err());
     }
 
     #[test]

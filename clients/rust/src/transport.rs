@@ -1,106 +1,106 @@
 //! Connections, and the one layer that repeats calls.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Response, Status};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
 
 use crate::error::Error;
-use crate::options::{Options, Token};
+use crate::options::Options;
+use crate::proto::admin_v1::admin_service_client::AdminServiceClient;
+use crate::proto::v1::credential_service_client::CredentialServiceClient;
 use crate::proto::v1::session_service_client::SessionServiceClient;
 
-/// The stub over one connection.
-pub(crate) type Stub = SessionServiceClient<Channel>;
+mod addresses;
+mod headers;
+mod retry;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+use addresses::Addresses;
+use headers::Headers;
+pub use headers::TraceContext;
+pub(crate) use headers::{Token, TraceSource};
+use retry::Budget;
+pub(crate) use retry::pause;
+
 /// Answers may be larger than requests: a page of sessions with their state.
-const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 
-/// One connection per address, taken in turns. A lost one is made anew by the next call.
+/// The stubs over one connection.
+pub(crate) struct Stub(Channel);
+
+impl Stub {
+    pub(crate) fn sessions(self) -> SessionServiceClient<Channel> {
+        SessionServiceClient::new(self.0).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn admin(self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.0)
+    }
+
+    pub(crate) fn credentials(self) -> CredentialServiceClient<Channel> {
+        CredentialServiceClient::new(self.0).max_decoding_message_size(LARGEST_ANSWER)
+    }
+}
+
+/// What a caller may say about any call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallOptions {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) correlation_id: Option<String>,
+}
+
+/// A call, with all its repetitions and what else it needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) deadline: Instant,
+    pub(crate) correlation_id: Option<String>,
+}
+
+/// What all handles of a client share.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    channels: Vec<Channel>,
-    turn: AtomicUsize,
-    token: Option<Token>,
+    addresses: Addresses,
+    headers: Headers,
     timeout: Duration,
-    attempts: u32,
+    repetitions: u32,
     budget: Budget,
 }
 
 impl Transport {
     /// Connections that are made by the first call.
     pub(crate) fn lazy(options: &Options) -> Result<Transport, Error> {
-        let endpoints = endpoints(options)?;
-        let channels = endpoints.iter().map(Endpoint::connect_lazy);
-        Ok(Transport::over(options, channels))
+        Transport::over(options, Addresses::lazy(options)?)
     }
 
     /// Connections of which at least one is made already.
     pub(crate) async fn connect(options: &Options) -> Result<Transport, Error> {
-        let endpoints = endpoints(options)?;
-        let connecting = endpoints.iter().map(Endpoint::connect);
-        let connected = futures_util::future::join_all(connecting).await;
-        if let Some(Err(error)) = connected.first()
-            && connected.iter().all(Result::is_err)
-        {
-            let address = endpoints[0].uri();
-            let why = error_text(error);
-            return Err(Error::unavailable(format!(
-                "{address} cannot be reached: {why}"
-            )));
-        }
-        let channels = connected
-            .into_iter()
-            .zip(&endpoints)
-            .map(|(channel, endpoint)| channel.unwrap_or_else(|_| endpoint.connect_lazy()));
-        Ok(Transport::over(options, channels))
+        Transport::over(options, Addresses::connect(options).await?)
     }
 
-    fn over(options: &Options, channels: impl Iterator<Item = Channel>) -> Transport {
-        Transport {
-            channels: channels.collect(),
-            turn: AtomicUsize::new(0),
-            token: options.token.clone(),
+    fn over(options: &Options, addresses: Addresses) -> Result<Transport, Error> {
+        Ok(Transport {
+            addresses,
+            headers: Headers::new(options.token.as_ref(), options.trace.clone())?,
             timeout: options.timeout,
-            attempts: options.attempts,
+            repetitions: options.repetitions,
             budget: Budget::full(),
+        })
+    }
+
+    /// Starts the clock of a call.
+    pub(crate) fn begin(&self, options: CallOptions) -> Call {
+        Call {
+            deadline: Instant::now() + options.timeout.unwrap_or(self.timeout),
+            correlation_id: options.correlation_id,
         }
     }
 
-    /// The stub over the next connection in turn.
-    pub(crate) fn stub(&self) -> Stub {
-        Stub::new(self.channel()).max_decoding_message_size(LARGEST_ANSWER)
-    }
-
-    /// The next connection in turn.
-    pub(crate) fn channel(&self) -> Channel {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.channels[turn % self.channels.len()].clone()
-    }
-
-    /// A request with this caller's token.
-    pub(crate) fn request<Q>(&self, message: Q) -> Result<Request<Q>, Error> {
-        let mut request = Request::new(message);
-        if let Some(token) = &self.token {
-            let bearer = format!("Bearer {}", token.get());
-            let mut value = bearer
-                .parse::<MetadataValue<Ascii>>()
-                .map_err(|_| Error::refused("token", "holds characters that no header may hold"))?;
-            value.set_sensitive(true);
-            request.metadata_mut().insert("authorization", value);
-        }
-        Ok(request)
-    }
-
-    /// Makes a call, and repeats it while that is safe, may help, and the deadline allows. Every call that
-    /// comes here may be repeated: it reads, it is idempotent, or it carries a request id.
+    /// Makes a call, and repeats it while that may help and the deadline allows. Every call that comes here may be
+    /// repeated: it reads, it is idempotent, or it carries a request id.
     pub(crate) async fn call<Q, A, F>(
         &self,
-        timeout: Option<Duration>,
+        call: &Call,
         message: Q,
         rpc: impl Fn(Stub, Request<Q>) -> F,
     ) -> Result<A, Error>
@@ -108,120 +108,95 @@ impl Transport {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let rpc = |request| rpc(self.stub(), request);
-        self.repeat(timeout, message, rpc).await
-    }
-
-    /// The same over any stub.
-    pub(crate) async fn repeat<Q, A, F>(
-        &self,
-        timeout: Option<Duration>,
-        message: Q,
-        rpc: impl Fn(Request<Q>) -> F,
-    ) -> Result<A, Error>
-    where
-        Q: Clone,
-        F: Future<Output = Result<Response<A>, Status>>,
-    {
-        let deadline = Instant::now() + timeout.unwrap_or(self.timeout);
         let mut attempt = 1;
         loop {
-            let mut request = self.request(message.clone())?;
-            request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-            let error = match timeout_at(deadline, rpc(request)).await {
-                Ok(Ok(answer)) => {
-                    self.budget.earn();
-                    return Ok(answer.into_inner());
-                }
-                Ok(Err(status)) => Error::from(status),
-                Err(_) => Error::deadline(),
+            let error = match self.attempt(call, message.clone(), &rpc).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
             };
-            if !error.is_retryable() || !self.budget.spend() || attempt >= self.attempts {
+            if !error.is_retryable() || attempt > self.repetitions {
                 return Err(error);
             }
-            let pause = error.retry_after().unwrap_or_default().max(pause(attempt));
-            if Instant::now() + pause >= deadline {
+            let pause = pause(attempt, error.retry_after());
+            if Instant::now() + pause >= call.deadline || !self.budget.take() {
                 return Err(error);
             }
             sleep(pause).await;
             attempt += 1;
         }
     }
-}
 
-/// How long to wait before the next attempt: doubling, capped, and never the same for two clients.
-pub(crate) fn pause(attempt: u32) -> Duration {
-    let longest = FIRST_PAUSE
-        .saturating_mul(1 << attempt.min(10))
-        .min(LONGEST_PAUSE);
-    // A UUID is random enough to spread clients, and already at hand.
-    let share = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
-    longest / 2 + (longest / 2) * share / 255
-}
-
-/// Keeps clients from multiplying the load of a service that is down: each failure costs ten times what a
-/// success earns, and below half of the budget nothing is repeated (as gRPC's retry throttling).
-#[derive(Debug)]
-struct Budget(AtomicI64);
-
-impl Budget {
-    const FULL: i64 = 100;
-    const PRICE: i64 = 10;
-
-    fn full() -> Budget {
-        Budget(AtomicI64::new(Budget::FULL))
+    /// Makes a call that must not be repeated.
+    pub(crate) async fn call_once<Q, A, F>(
+        &self,
+        call: &Call,
+        message: Q,
+        rpc: impl Fn(Stub, Request<Q>) -> F,
+    ) -> Result<A, Error>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        self.attempt(call, message, &rpc).await
     }
 
-    fn earn(&self) {
-        // The usual case is a full budget: then nothing is written.
-        if self.0.load(Ordering::Relaxed) < Budget::FULL {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Pays for a failure, and says whether there is enough left to repeat it.
-    fn spend(&self) -> bool {
-        let paid = |left: i64| Some((left - Budget::PRICE).max(0));
-        let before = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid)
-            .unwrap_or_default();
-        before - Budget::PRICE > Budget::FULL / 2
-    }
-}
-
-fn endpoints(options: &Options) -> Result<Vec<Endpoint>, Error> {
-    let addresses = options.addresses()?;
-    let mut tls = ClientTlsConfig::new();
-    tls = match &options.ca {
-        Some(ca) => tls.ca_certificate(Certificate::from_pem(ca.read("TLS CA")?)),
-        None => tls.with_native_roots(),
-    };
-    if let Some((cert, key)) = &options.identity {
-        tls = tls.identity(Identity::from_pem(
-            cert.read("TLS certificate")?,
-            key.read("TLS key")?,
-        ));
-    }
-    let endpoint = |address: String| {
-        let bad = |error: &tonic::transport::Error| {
-            Error::refused("server", format!("{address}: {}", error_text(error)))
+    async fn attempt<Q, A, F>(
+        &self,
+        call: &Call,
+        message: Q,
+        rpc: &impl Fn(Stub, Request<Q>) -> F,
+    ) -> Result<A, Error>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let trying = async {
+            let mut request = self
+                .request(call.correlation_id.as_deref(), message)
+                .await?;
+            request.set_timeout(call.deadline.saturating_duration_since(Instant::now()));
+            self.send(request, rpc).await
         };
-        let mut endpoint = Endpoint::from_shared(address.clone())
-            .map_err(|error| bad(&error))?
-            .connect_timeout(options.connect_timeout)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(options.keepalive_interval)
-            .keep_alive_timeout(options.keepalive_timeout)
-            .keep_alive_while_idle(true);
-        if address.starts_with("https://") {
-            endpoint = endpoint
-                .tls_config(tls.clone())
-                .map_err(|error| bad(&error))?;
+        timeout_at(call.deadline, trying)
+            .await
+            .unwrap_or_else(|_| Err(Error::deadline()))
+    }
+
+    /// A request with what goes beside it.
+    pub(crate) async fn request<Q>(
+        &self,
+        correlation_id: Option<&str>,
+        message: Q,
+    ) -> Result<Request<Q>, Error> {
+        let mut request = Request::new(message);
+        self.headers
+            .add(correlation_id, request.metadata_mut())
+            .await?;
+        Ok(request)
+    }
+
+    /// Sends a request to the next address. One that turns out to be away rests.
+    pub(crate) async fn send<Q, A, F>(
+        &self,
+        request: Request<Q>,
+        rpc: &impl Fn(Stub, Request<Q>) -> F,
+    ) -> Result<A, Error>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let (address, stub) = self.addresses.next();
+        match rpc(stub, request).await {
+            Ok(answer) => {
+                self.budget.earn();
+                Ok(answer.into_inner())
+            }
+            Err(status) => {
+                let error = Error::from(status);
+                if error.code() == Code::Unavailable {
+                    self.addresses.rest(address);
+                }
+                Err(error)
+            }
         }
-        Ok(endpoint)
-    };
-    addresses.into_iter().map(endpoint).collect()
+    }
 }
 
 /// The whole chain of causes: the first one alone only says "transport error".
@@ -243,32 +218,6 @@ pub(crate) fn error_text(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_cap() {
-        for attempt in 1..40 {
-            let longest = FIRST_PAUSE
-                .saturating_mul(1 << attempt.min(10))
-                .min(LONGEST_PAUSE);
-            let pause = pause(attempt);
-            assert!(
-                pause >= longest / 2 && pause <= longest,
-                "{attempt}: {pause:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_budget_ends_and_grows_again() {
-        let budget = Budget::full();
-        let repeated = (0..20).take_while(|_| budget.spend()).count();
-        assert_eq!(repeated, 4);
-        assert!(!budget.spend());
-        for _ in 0..Budget::FULL {
-            budget.earn();
-        }
-        assert!(budget.spend());
-    }
 
     #[tokio::test]
     async fn a_service_that_is_away_is_named_with_the_cause() {

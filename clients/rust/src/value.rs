@@ -5,9 +5,14 @@
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
-use serde_json::{Map, Number, Value};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
+
+mod serializer;
+
+use serializer::ToValue;
 
 /// The largest integer that every client holds exactly, 2⁵³−1.
 pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
@@ -15,89 +20,35 @@ pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 /// A session's state.
 pub type State = Map<String, Value>;
 
-/// Where a value stands, for the error.
-enum Place<'a> {
-    Root(&'a str),
-    Key(&'a Place<'a>, &'a str),
-    Index(&'a Place<'a>, usize),
+/// A value, seen from the place where it stands.
+pub(crate) fn to_value(
+    place: &str,
+    value: &(impl Serialize + ?Sized),
+) -> Result<prost_types::Value, Error> {
+    value
+        .serialize(ToValue)
+        .map_err(|misfit| misfit.told(place))
 }
 
-impl Place<'_> {
-    fn show(&self) -> String {
-        match self {
-            Place::Root(name) => (*name).to_owned(),
-            Place::Key(parent, key) => format!("{}.{key}", parent.show()),
-            Place::Index(parent, index) => format!("{}[{index}]", parent.show()),
-        }
+pub(crate) fn to_struct(place: &str, state: &(impl Serialize + ?Sized)) -> Result<Struct, Error> {
+    match to_value(place, state)?.kind {
+        Some(Kind::StructValue(state)) => Ok(state),
+        _ => Err(Error::bad_value(place.to_owned(), "is no map")),
     }
 }
 
-pub(crate) fn to_struct(field: &str, state: &State) -> Result<Struct, Error> {
-    map(&Place::Root(field), state)
-}
-
-pub(crate) fn to_list(field: &str, values: &[Value]) -> Result<ListValue, Error> {
-    list(&Place::Root(field), values)
-}
-
-fn map(place: &Place<'_>, state: &State) -> Result<Struct, Error> {
-    let fields = state
-        .iter()
-        .map(|(key, value)| Ok((key.clone(), to_value(&Place::Key(place, key), value)?)));
-    Ok(Struct {
-        fields: fields.collect::<Result<_, Error>>()?,
-    })
-}
-
-fn list(place: &Place<'_>, values: &[Value]) -> Result<ListValue, Error> {
-    let values = values
-        .iter()
-        .enumerate()
-        .map(|(index, value)| to_value(&Place::Index(place, index), value));
+pub(crate) fn to_list(
+    place: &str,
+    values: impl IntoIterator<Item = impl Serialize>,
+) -> Result<ListValue, Error> {
+    let values = values.into_iter().enumerate().map(|(index, value)| {
+        value
+            .serialize(ToValue)
+            .map_err(|misfit| misfit.told(&format!("{place}[{index}]")))
+    });
     Ok(ListValue {
         values: values.collect::<Result<_, Error>>()?,
     })
-}
-
-fn to_value(place: &Place<'_>, value: &Value) -> Result<prost_types::Value, Error> {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(value) => Kind::BoolValue(*value),
-        Value::Number(number) => Kind::NumberValue(to_double(place, number)?),
-        Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Array(values) => Kind::ListValue(list(place, values)?),
-        Value::Object(state) => Kind::StructValue(map(place, state)?),
-    };
-    Ok(prost_types::Value { kind: Some(kind) })
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "the range was checked: every integer in it is a double"
-)]
-fn to_double(place: &Place<'_>, number: &Number) -> Result<f64, Error> {
-    if let Some(integer) = number.as_i64()
-        && (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&integer)
-    {
-        return Ok(integer as f64);
-    }
-    if !number.is_f64() {
-        return Err(Error::refused(
-            place.show(),
-            format!(
-                "{number} is beyond ±(2^53-1), where integers are no longer exact; store it as text"
-            ),
-        ));
-    }
-    number
-        .as_f64()
-        .filter(|double| double.is_finite())
-        .ok_or_else(|| {
-            Error::refused(
-                place.show(),
-                "is not a finite number; store it as text".to_owned(),
-            )
-        })
 }
 
 pub(crate) fn from_struct(state: Struct) -> State {
@@ -126,9 +77,7 @@ fn from_value(value: prost_types::Value) -> Value {
     reason = "the range was checked"
 )]
 fn from_double(double: f64) -> Value {
-    let whole = double.fract() == 0.0 && double.abs() <= MAX_SAFE_INTEGER as f64;
-    // Negative zero is no integer.
-    if whole && (double != 0.0 || double.is_sign_positive()) {
+    if double.fract() == 0.0 && double.abs() <= MAX_SAFE_INTEGER as f64 {
         return Value::from(double as i64);
     }
     Value::from(double)
@@ -156,18 +105,62 @@ mod tests {
     }
 
     #[test]
-    fn integers_that_not_all_can_hold_are_refused() {
-        for number in [
-            json!(MAX_SAFE_INTEGER + 1),
-            json!(-MAX_SAFE_INTEGER - 1),
-            json!(u64::MAX),
-            json!(i64::MIN),
+    fn what_not_all_can_hold_is_refused_without_being_shown() {
+        for (number, why) in [
+            (json!(MAX_SAFE_INTEGER + 1), "store it as text"),
+            (json!(-MAX_SAFE_INTEGER - 1), "store it as text"),
+            (json!(u64::MAX), "store it as text"),
+            (json!(i64::MIN), "store it as text"),
         ] {
-            let refused =
-                to_struct("set", &state(&json!({"a": [{"b": number}]}))).expect_err("too large");
-            let text = refused.to_string();
-            assert!(text.starts_with("set.a[0].b: "), "{text}");
-            assert!(text.contains("store it as text"), "{text}");
+            let shown = number.to_string();
+            let refused = to_struct("set", &state(&json!({"a": [1, {"b": number}]})));
+            let text = refused.expect_err("too large").to_string();
+            assert!(text.starts_with("set.a[1].b: "), "{text}");
+            assert!(text.contains(why) && !text.contains(&shown), "{text}");
         }
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(to_value("n", &number).is_err());
+            assert!(to_value("n", &[Some(number)]).is_err());
+        }
+        assert!(to_value("n", &u128::MAX).is_err());
+        assert!(to_struct("state", &[1]).is_err());
+        assert!(to_struct("state", &std::collections::BTreeMap::from([(1, 2)])).is_err());
+    }
+
+    #[test]
+    fn types_of_the_caller_become_maps() {
+        #[derive(Serialize)]
+        enum Step {
+            Start,
+            At(u8),
+            Between { low: f32, high: Option<i128> },
+        }
+        #[derive(Serialize)]
+        struct Cart<'a> {
+            name: &'a str,
+            steps: Vec<Step>,
+            pair: (char, ()),
+        }
+        let cart = Cart {
+            name: "ü",
+            steps: vec![
+                Step::Start,
+                Step::At(7),
+                Step::Between {
+                    low: 0.5,
+                    high: None,
+                },
+            ],
+            pair: ('x', ()),
+        };
+        let there = to_struct("state", &cart).expect("sound");
+        assert_eq!(
+            from_struct(there),
+            state(&json!({
+                "name": "ü",
+                "steps": ["Start", {"At": 7}, {"Between": {"low": 0.5, "high": null}}],
+                "pair": ["x", null],
+            }))
+        );
     }
 }

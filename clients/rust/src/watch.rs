@@ -1,28 +1,32 @@
 //! `WatchSessions`: a stream that outlives its connections.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::Streaming;
 
 use crate::Namespace;
+use crate::calls::settable;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, EventKind};
 use crate::model::Owner;
 use crate::proto::v1;
-use crate::transport::{Transport, pause};
+use crate::transport::{CallOptions, Stub, Transport, pause};
 
 /// A watch being opened.
-#[derive(Debug)]
 #[must_use = "a watch is opened by `.await`"]
 pub struct WatchSessions {
     transport: Arc<Transport>,
     message: v1::WatchSessionsRequest,
     silence: Duration,
+    options: CallOptions,
 }
+
+settable!(WatchSessions);
 
 impl WatchSessions {
     pub(crate) fn new(namespace: &Namespace, owner: Option<Owner>) -> WatchSessions {
@@ -34,6 +38,7 @@ impl WatchSessions {
                 ..v1::WatchSessionsRequest::default()
             },
             silence: Duration::from_mins(1),
+            options: CallOptions::default(),
         }
     }
 
@@ -58,23 +63,21 @@ impl WatchSessions {
     }
 
     async fn open(self) -> Result<Watch, Error> {
+        let call = self.transport.begin(self.options);
         let mut watch = Watch {
             transport: self.transport,
             message: self.message,
             silence: self.silence,
+            correlation_id: call.correlation_id,
             stream: None,
             failures: 0,
-            must_tell: None,
+            asked_to_wait: None,
+            anew: false,
+            ready: None,
+            told: String::new(),
         };
-        // With the first message the start is known: from here on, nothing is missed.
-        match watch.first().await {
-            Ok(watched) => watch.must_tell = watched,
-            Err(error) if *error.kind() == ErrorKind::CursorExpired => {
-                watch.start_anew().await?;
-                watch.must_tell = Some(Watched::StartedAnew);
-            }
-            Err(error) => return Err(error),
-        }
+        watch.told.clone_from(&watch.message.cursor);
+        watch.open(Some(call.deadline)).await?;
         Ok(watch)
     }
 }
@@ -88,15 +91,31 @@ impl IntoFuture for WatchSessions {
     }
 }
 
-/// An open watch. It resumes by itself after a lost connection, and events may then come twice.
-#[derive(Debug)]
+/// An open watch. It resumes by itself after a lost connection, and events may then come twice. Dropping it ends it.
 pub struct Watch {
     transport: Arc<Transport>,
     message: v1::WatchSessionsRequest,
     silence: Duration,
+    correlation_id: Option<String>,
     stream: Option<Streaming<v1::WatchSessionsResponse>>,
+    /// How often in a row the stream broke or did not open.
     failures: u32,
-    must_tell: Option<Watched>,
+    asked_to_wait: Option<Duration>,
+    /// Whether events were lost, and this has not been said.
+    anew: bool,
+    /// What came and has not been told yet.
+    ready: Option<Event>,
+    /// The cursor of what was told.
+    told: String,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("namespace", &self.message.namespace)
+            .field("open", &self.stream.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a watch tells.
@@ -112,7 +131,7 @@ pub enum Watched {
 impl Watch {
     /// Where to resume after what [`Watch::next`] returned last, also in another process.
     pub fn cursor(&self) -> &str {
-        &self.message.cursor
+        &self.told
     }
 
     /// What happens next. It may be dropped while it waits, nothing is lost.
@@ -120,20 +139,20 @@ impl Watch {
     /// # Errors
     /// Those that resuming cannot mend, for instance when the caller has no right to watch.
     pub async fn next(&mut self) -> Result<Watched, Error> {
-        if let Some(watched) = self.must_tell.take() {
-            return Ok(watched);
-        }
         loop {
-            match self.step().await {
-                Ok(Some(watched)) => return Ok(watched),
-                Ok(None) => {}
-                Err(error) if *error.kind() == ErrorKind::CursorExpired => {
-                    self.start_anew().await?;
-                    return Ok(Watched::StartedAnew);
-                }
-                Err(error) if resumable(&error) => self.stream = None,
-                Err(error) => return Err(error),
+            if self.stream.is_none() {
+                self.open(None).await?;
             }
+            if self.anew {
+                self.anew = false;
+                self.tell();
+                return Ok(Watched::StartedAnew);
+            }
+            if let Some(event) = self.ready.take() {
+                self.tell();
+                return Ok(Watched::Event(Box::new(event)));
+            }
+            self.read().await?;
         }
     }
 
@@ -148,77 +167,94 @@ impl Watch {
         })
     }
 
-    async fn first(&mut self) -> Result<Option<Watched>, Error> {
-        self.stream = Some(self.connect().await?);
-        self.step().await
-    }
-
-    /// First the new start, then the news: whoever hears it reads everything once more, and must not miss
-    /// what happens meanwhile.
-    async fn start_anew(&mut self) -> Result<(), Error> {
-        self.message.cursor.clear();
-        self.stream = Some(self.reconnect().await?);
-        Ok(())
-    }
-
-    /// One message. `None`: a heartbeat, or the end of a connection.
-    async fn step(&mut self) -> Result<Option<Watched>, Error> {
-        if self.stream.is_none() {
-            self.stream = Some(self.reconnect().await?);
+    /// Opens the stream, for as long as it takes or until the deadline.
+    async fn open(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        loop {
+            if self.failures > 0 {
+                let pause = pause(self.failures, self.asked_to_wait);
+                sleep(pause).await;
+            }
+            // Without a deadline, no answer for so long is a broken connection too.
+            let until = deadline.unwrap_or_else(|| Instant::now() + self.silence);
+            let error = match timeout_at(until, self.try_to_open()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) if deadline.is_some() => return Err(Error::deadline()),
+                Err(_) => Error::unavailable("the service does not answer".to_owned()),
+            };
+            let asked_to_wait = error.retry_after().unwrap_or_default();
+            if deadline.is_some_and(|deadline| Instant::now() + asked_to_wait >= deadline) {
+                return Err(error);
+            }
+            self.broke(error)?;
         }
+    }
+
+    /// Opens the stream and waits for its first message, which says where it starts: from there on nothing is missed.
+    /// Only then may it be said that it started anew, for whoever hears that reads everything once more.
+    async fn try_to_open(&mut self) -> Result<(), Error> {
+        let correlation_id = self.correlation_id.as_deref();
+        let request = self.transport.request(correlation_id, self.message.clone());
+        let rpc =
+            |stub: Stub, request| async move { stub.sessions().watch_sessions(request).await };
+        let mut stream = self.transport.send(request.await?, &rpc).await?;
+        match stream.message().await? {
+            Some(message) => {
+                self.stream = Some(stream);
+                self.take(message)
+            }
+            None => Err(Error::unavailable(
+                "the watch ended before it began".to_owned(),
+            )),
+        }
+    }
+
+    /// Reads one message. A stream that breaks is opened anew by the next step.
+    async fn read(&mut self) -> Result<(), Error> {
         let Some(stream) = &mut self.stream else {
-            return Ok(None);
+            return Ok(());
         };
-        let message = match timeout(self.silence, stream.message()).await {
-            Ok(Ok(Some(message))) => message,
+        let error = match timeout(self.silence, stream.message()).await {
+            Ok(Ok(Some(message))) => return self.take(message),
+            Ok(Err(status)) => Error::from(status),
             // The service ended the stream in order, or said nothing for too long.
-            Ok(Ok(None)) | Err(_) => {
-                self.stream = None;
-                self.failures += 1;
-                return Ok(None);
-            }
-            Ok(Err(status)) => {
-                self.stream = None;
-                self.failures += 1;
-                return Err(status.into());
-            }
+            Ok(Ok(None)) | Err(_) => Error::unavailable("the watch ended".to_owned()),
         };
+        self.stream = None;
+        self.broke(error)
+    }
+
+    fn take(&mut self, message: v1::WatchSessionsResponse) -> Result<(), Error> {
         self.failures = 0;
+        self.asked_to_wait = None;
         if !message.cursor.is_empty() {
             self.message.cursor = message.cursor;
         }
-        let event = message.event.map(Event::from_wire).transpose()?;
-        Ok(event.map(|event| Watched::Event(Box::new(event))))
+        self.ready = message.event.map(Event::from_wire).transpose()?;
+        if !self.anew {
+            self.tell();
+        }
+        Ok(())
     }
 
-    async fn connect(&self) -> Result<Streaming<v1::WatchSessionsResponse>, Error> {
-        let request = self.transport.request(self.message.clone())?;
-        let answer = self.transport.stub().watch_sessions(request).await?;
-        Ok(answer.into_inner())
-    }
-
-    /// Tries until it is connected or resuming makes no sense.
-    async fn reconnect(&mut self) -> Result<Streaming<v1::WatchSessionsResponse>, Error> {
-        loop {
-            if self.failures > 0 {
-                sleep(pause(self.failures)).await;
-            }
-            match self.connect().await {
-                Err(error) if resumable(&error) => self.failures += 1,
-                other => return other,
-            }
+    /// Moves the cursor that the caller sees, unless an event before it has not been told.
+    fn tell(&mut self) {
+        if self.ready.is_none() {
+            self.told.clone_from(&self.message.cursor);
         }
     }
-}
 
-/// Whether a new connection may mend it.
-fn resumable(error: &Error) -> bool {
-    error.is_retryable()
-        || matches!(
-            error.code(),
-            tonic::Code::Unknown
-                | tonic::Code::Internal
-                | tonic::Code::Cancelled
-                | tonic::Code::DeadlineExceeded
-        )
+    /// Notes why the stream is gone. An error that opening it again does not mend is the caller's.
+    fn broke(&mut self, error: Error) -> Result<(), Error> {
+        let cursor_expired = *error.kind() == ErrorKind::CursorExpired;
+        if cursor_expired && !self.message.cursor.is_empty() {
+            self.message.cursor.clear();
+            self.anew = true;
+        } else if !error.is_retryable() {
+            return Err(error);
+        }
+        self.failures += 1;
+        self.asked_to_wait = error.retry_after();
+        Ok(())
+    }
 }

@@ -20,7 +20,7 @@ pub(super) struct Delete {
 impl Delete {
     pub(super) async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
         let sessions = self.session.owner.bind(context);
-        let deleted = sessions.delete(self.session.session_id).await?;
+        let deleted = sessions.end(self.session.session_id).await?;
         match context.output {
             Format::Json => output::json(out, &json!({"deleted": deleted}))?,
             Format::Table => output::fields(out, &[("deleted", deleted.to_string())])?,

@@ -6,12 +6,13 @@ use zeroize::Zeroizing;
 use super::request::optional;
 use super::{span_of, timestamp};
 use crate::grpc::v1;
+use crate::mint;
 use crate::session::fields;
 use crate::session::limits::{LimitName, Limits};
 use crate::session::names::{CredentialName, LeaseId};
 use crate::session::owner_record::BeginRefresh;
 use crate::session::refusal::Refusal;
-use crate::sessions::{Error, Refresh, Secret, mint};
+use crate::sessions::{Error, Refresh, Secret};
 use crate::store::Place;
 
 /// The credentials of a CreateSession, in the order of their names. They are not in the request any more.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{span_of, time_of};
 use crate::grpc::v1;
+use crate::mint;
 use crate::session::fields;
 use crate::session::limits::Limits;
 use crate::session::marks::Subject;
@@ -16,7 +17,7 @@ use crate::session::refusal::{InvalidationReason, Refusal};
 use crate::session::request::{Fingerprint, Request};
 use crate::session::state::{Patch, State, Tail};
 use crate::session::time::Time;
-use crate::sessions::{Error, Secret, Sessions, mint};
+use crate::sessions::{Error, Secret, Sessions};
 use crate::store::{Place, Revocation, Selector};
 
 /// Sessions on a page when the request does not say.

@@ -9,7 +9,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::sessions::mint;
+use crate::mint;
 
 const HEADER: HeaderName = HeaderName::from_static("tenure-correlation-id");
 const MAX_LEN: usize = 128;

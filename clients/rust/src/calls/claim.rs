@@ -3,23 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::{awaitable, new_request_id};
 use crate::Sessions;
 use crate::error::Error;
 use crate::proto::v1;
 use crate::time::duration_to_wire;
-use crate::transport::{Stub, Transport};
+use crate::transport::{CallOptions, Stub, Transport};
 
 /// A key being claimed.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct ClaimOnce {
     transport: Arc<Transport>,
     message: v1::ClaimOnceRequest,
     ttl: Duration,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 /// Whether a key was claimed.
@@ -44,20 +41,21 @@ impl ClaimOnce {
                 request_id: new_request_id(),
             },
             ttl,
-            timeout: None,
+            options: CallOptions::default(),
         }
     }
 
-    /// The id under which this request may be repeated, instead of one that the client makes.
-    pub fn request_id(mut self, id: Uuid) -> ClaimOnce {
-        self.message.request_id = id.to_string();
+    /// The id under which this request may be repeated, a UUID, instead of one that the client makes.
+    pub fn request_id(mut self, id: impl Into<String>) -> ClaimOnce {
+        self.message.request_id = id.into();
         self
     }
 
     async fn send(mut self) -> Result<Claimed, Error> {
         self.message.ttl = Some(duration_to_wire("ttl", self.ttl)?);
-        let rpc = |mut stub: Stub, request| async move { stub.claim_once(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        let rpc = |stub: Stub, request| async move { stub.sessions().claim_once(request).await };
+        let call = self.transport.begin(self.options);
+        let answer = self.transport.call(&call, self.message, rpc).await?;
         Ok(Claimed {
             claimed: answer.claimed,
             replayed: answer.replayed,

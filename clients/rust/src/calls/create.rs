@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
-use uuid::Uuid;
-
+use super::read::complete;
 use super::{awaitable, new_request_id};
 use crate::Sessions;
+use crate::credential::Credential;
 use crate::error::Error;
 use crate::model::{McpContext, Session};
 use crate::proto::v1;
 use crate::time::duration_to_wire;
-use crate::transport::{Stub, Transport};
-use crate::value::{State, to_struct};
+use crate::transport::{CallOptions, Stub, Transport};
+use crate::value::{to_struct, to_value};
+use serde::Serialize;
 
 /// What a Create does when its conversation has a live session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,15 +28,17 @@ pub enum OnExisting {
 }
 
 /// A session being made.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct Create {
     transport: Arc<Transport>,
     message: v1::CreateSessionRequest,
-    state: Option<State>,
+    /// The first argument that cannot be sent.
+    fault: Option<Error>,
     idle_ttl: Option<Duration>,
     max_lifetime: Option<Duration>,
-    timeout: Option<Duration>,
+    /// Whether the client made the request id: then a repetition is its own affair.
+    own_request_id: bool,
+    options: CallOptions,
 }
 
 /// A session that was made, or found.
@@ -61,10 +63,11 @@ impl Create {
                 request_id: new_request_id(),
                 ..v1::CreateSessionRequest::default()
             },
-            state: None,
+            fault: None,
             idle_ttl: None,
             max_lifetime: None,
-            timeout: None,
+            own_request_id: true,
+            options: CallOptions::default(),
         }
     }
 
@@ -91,16 +94,36 @@ impl Create {
         self
     }
 
-    /// The first state.
-    pub fn state(mut self, state: State) -> Create {
-        self.state = Some(state);
+    /// The first state: a [`crate::State`], or anything else that serde makes a map of.
+    pub fn state(mut self, state: impl Serialize) -> Create {
+        match to_struct("state", &state) {
+            Ok(state) => self.message.state = Some(state),
+            Err(error) => self.fault = self.fault.or(Some(error)),
+        }
         self
     }
 
     /// One key of the first state.
-    pub fn set(mut self, key: impl Into<String>, value: impl Into<Value>) -> Create {
-        let state = self.state.get_or_insert_default();
-        state.insert(key.into(), value.into());
+    pub fn set(mut self, key: impl Into<String>, value: impl Serialize) -> Create {
+        let key = key.into();
+        match to_value(&format!("state.{key}"), &value) {
+            Ok(value) => {
+                let state = self.message.state.get_or_insert_default();
+                state.fields.insert(key, value);
+            }
+            Err(error) => self.fault = self.fault.or(Some(error)),
+        }
+        self
+    }
+
+    /// A credential that the session starts with.
+    pub fn credential(
+        mut self,
+        name: impl Into<String>,
+        credential: impl Into<Credential>,
+    ) -> Create {
+        let credential = credential.into().into();
+        self.message.credentials.insert(name.into(), credential);
         self
     }
 
@@ -140,15 +163,16 @@ impl Create {
         self
     }
 
-    /// The id under which this request may be repeated, instead of one that the client makes.
-    pub fn request_id(mut self, id: Uuid) -> Create {
-        self.message.request_id = id.to_string();
+    /// The id under which this request may be repeated, a UUID, instead of one that the client makes.
+    pub fn request_id(mut self, id: impl Into<String>) -> Create {
+        self.message.request_id = id.into();
+        self.own_request_id = false;
         self
     }
 
     async fn send(mut self) -> Result<Created, Error> {
-        if let Some(state) = &self.state {
-            self.message.state = Some(to_struct("state", state)?);
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
         if let Some(ttl) = self.idle_ttl {
             self.message.idle_ttl = Some(duration_to_wire("idle_ttl", ttl)?);
@@ -156,8 +180,15 @@ impl Create {
         if let Some(lifetime) = self.max_lifetime {
             self.message.max_lifetime = Some(duration_to_wire("max_lifetime", lifetime)?);
         }
-        let rpc = |mut stub: Stub, request| async move { stub.create_session(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        let rpc =
+            |stub: Stub, request| async move { stub.sessions().create_session(request).await };
+        let call = self.transport.begin(self.options);
+        let (namespace, owner) = (self.message.namespace.clone(), self.message.owner.clone());
+        let mut answer = self.transport.call(&call, self.message, rpc).await?;
+        if answer.replayed && self.own_request_id {
+            let session = answer.session.take();
+            answer.session = complete(&self.transport, &call, namespace, owner, session).await?;
+        }
         Ok(Created {
             session: Session::from_wire(answer.session)?,
             created: answer.created,

@@ -1,53 +1,53 @@
 //! `DeleteSession`, `InvalidateSessions`
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::awaitable;
 use crate::error::Error;
 use crate::event::{InvalidationReason, Selector};
 use crate::proto::v1;
-use crate::transport::{Stub, Transport};
+use crate::transport::{CallOptions, Stub, Transport};
 use crate::{Namespace, Sessions};
 
 /// A session being ended by its owner.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
-pub struct Delete {
+pub struct End {
     transport: Arc<Transport>,
     message: v1::DeleteSessionRequest,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
-impl Delete {
-    pub(crate) fn new(sessions: &Sessions, session_id: String) -> Delete {
-        Delete {
+impl End {
+    pub(crate) fn new(sessions: &Sessions, session_id: String) -> End {
+        End {
             transport: Arc::clone(&sessions.namespace.transport),
             message: v1::DeleteSessionRequest {
                 namespace: sessions.namespace.name.clone(),
                 owner: Some(sessions.owner.clone().into()),
                 session_id,
             },
-            timeout: None,
+            options: CallOptions::default(),
         }
     }
 
     async fn send(self) -> Result<bool, Error> {
-        let rpc = |mut stub: Stub, request| async move { stub.delete_session(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        let rpc =
+            |stub: Stub, request| async move { stub.sessions().delete_session(request).await };
+        let call = self.transport.begin(self.options);
+        let answer = self.transport.call(&call, self.message, rpc).await?;
         Ok(answer.deleted)
     }
 }
 
-awaitable!(Delete => bool);
+awaitable!(End => bool);
 
 /// Sessions being invalidated. When it has answered, no instance serves a covered session again.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct Invalidate {
     transport: Arc<Transport>,
     message: v1::InvalidateSessionsRequest,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 /// What an invalidation did.
@@ -70,7 +70,7 @@ impl Invalidate {
                 selector: Some(selector.into()),
                 ..v1::InvalidateSessionsRequest::default()
             },
-            timeout: None,
+            options: CallOptions::default(),
         }
     }
 
@@ -111,8 +111,10 @@ impl Invalidate {
     }
 
     async fn send(self) -> Result<Invalidated, Error> {
-        let rpc = |mut stub: Stub, request| async move { stub.invalidate_sessions(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        let rpc =
+            |stub: Stub, request| async move { stub.sessions().invalidate_sessions(request).await };
+        let call = self.transport.begin(self.options);
+        let answer = self.transport.call(&call, self.message, rpc).await?;
         Ok(Invalidated {
             ended_count: answer.ended_count,
             estimated_count: answer.estimated_count,

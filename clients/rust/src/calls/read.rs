@@ -1,22 +1,23 @@
 //! `GetSession`, `TouchSession`, `ListSessions`
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+
+use futures_util::{Stream, TryStreamExt as _, stream};
 
 use super::awaitable;
 use crate::Sessions;
 use crate::error::Error;
 use crate::model::Session;
 use crate::proto::v1;
-use crate::transport::{Stub, Transport};
+use crate::transport::{Call, CallOptions, Stub, Transport};
 
 /// A session being read.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct Get {
     transport: Arc<Transport>,
     message: v1::GetSessionRequest,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 impl Get {
@@ -29,7 +30,7 @@ impl Get {
                 session_id,
                 ..v1::GetSessionRequest::default()
             },
-            timeout: None,
+            options: CallOptions::default(),
         }
     }
 
@@ -46,21 +47,40 @@ impl Get {
     }
 
     async fn send(self) -> Result<Session, Error> {
-        let rpc = |mut stub: Stub, request| async move { stub.get_session(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        let rpc = |stub: Stub, request| async move { stub.sessions().get_session(request).await };
+        let call = self.transport.begin(self.options);
+        let answer = self.transport.call(&call, self.message, rpc).await?;
         Session::from_wire(answer.session)
     }
 }
 
 awaitable!(Get => Session);
 
+/// Completes the answer to the client's own repetition, which the service gives without state. This does not slide.
+pub(crate) async fn complete(
+    transport: &Transport,
+    call: &Call,
+    namespace: String,
+    owner: Option<v1::Owner>,
+    session: Option<v1::Session>,
+) -> Result<Option<v1::Session>, Error> {
+    let message = v1::GetSessionRequest {
+        namespace,
+        owner,
+        session_id: session.unwrap_or_default().id,
+        peek: true,
+        state_keys: Vec::new(),
+    };
+    let rpc = |stub: Stub, request| async move { stub.sessions().get_session(request).await };
+    Ok(transport.call(call, message, rpc).await?.session)
+}
+
 /// A session being kept alive.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct Touch {
     transport: Arc<Transport>,
     message: v1::TouchSessionRequest,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 impl Touch {
@@ -72,13 +92,14 @@ impl Touch {
                 owner: Some(sessions.owner.clone().into()),
                 session_id,
             },
-            timeout: None,
+            options: CallOptions::default(),
         }
     }
 
     async fn send(self) -> Result<Session, Error> {
-        let rpc = |mut stub: Stub, request| async move { stub.touch_session(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        let rpc = |stub: Stub, request| async move { stub.sessions().touch_session(request).await };
+        let call = self.transport.begin(self.options);
+        let answer = self.transport.call(&call, self.message, rpc).await?;
         Session::from_wire(answer.session)
     }
 }
@@ -86,22 +107,30 @@ impl Touch {
 awaitable!(Touch => Session);
 
 /// An owner's sessions being listed.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct List {
     transport: Arc<Transport>,
     message: v1::ListSessionsRequest,
-    timeout: Option<Duration>,
+    options: CallOptions,
 }
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Page {
     /// The live sessions, newest first.
     pub sessions: Vec<Session>,
     /// Where the next page starts; `None` on the last one.
     pub next_page_token: Option<String>,
+}
+
+impl fmt::Debug for Page {
+    /// Without the token, which may tell of a session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl List {
@@ -113,7 +142,7 @@ impl List {
                 owner: Some(sessions.owner.clone().into()),
                 ..v1::ListSessionsRequest::default()
             },
-            timeout: None,
+            options: CallOptions::default(),
         }
     }
 
@@ -139,16 +168,25 @@ impl List {
     ///
     /// # Errors
     /// Those of any page.
-    pub async fn all(mut self) -> Result<Vec<Session>, Error> {
-        let mut sessions = Vec::new();
-        loop {
-            let page = self.page().await?;
-            sessions.extend(page.sessions);
-            match page.next_page_token {
-                Some(token) => self.message.page_token = token,
-                None => return Ok(sessions),
-            }
-        }
+    pub async fn all(self) -> Result<Vec<Session>, Error> {
+        self.stream().try_collect().await
+    }
+
+    /// All sessions as a stream, which asks for a page when it is needed.
+    pub fn stream(self) -> impl Stream<Item = Result<Session, Error>> + Send {
+        let pages = stream::try_unfold(Some(self), |list| async {
+            let Some(mut list) = list else {
+                return Ok::<_, Error>(None);
+            };
+            let page = list.page().await?;
+            let sessions = stream::iter(page.sessions.into_iter().map(Ok));
+            let rest = page.next_page_token.map(|token| {
+                list.message.page_token = token;
+                list
+            });
+            Ok(Some((sessions, rest)))
+        });
+        pages.try_flatten()
     }
 
     async fn send(self) -> Result<Page, Error> {
@@ -156,9 +194,10 @@ impl List {
     }
 
     async fn page(&self) -> Result<Page, Error> {
-        let rpc = |mut stub: Stub, request| async move { stub.list_sessions(request).await };
+        let rpc = |stub: Stub, request| async move { stub.sessions().list_sessions(request).await };
         let message = self.message.clone();
-        let answer = self.transport.call(self.timeout, message, rpc).await?;
+        let call = self.transport.begin(self.options.clone());
+        let answer = self.transport.call(&call, message, rpc).await?;
         let sessions = answer.sessions.into_iter();
         let sessions = sessions.map(|session| Session::from_wire(Some(session)));
         let token = answer.next_page_token;

@@ -1,24 +1,24 @@
 //! `RotateSession`
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use uuid::Uuid;
-
+use super::read::complete;
 use super::{awaitable, new_request_id};
 use crate::Sessions;
 use crate::error::Error;
 use crate::model::Session;
 use crate::proto::v1;
-use crate::transport::{Stub, Transport};
+use crate::transport::{CallOptions, Stub, Transport};
 
 /// A session getting a new id.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct Rotate {
     transport: Arc<Transport>,
     message: v1::RotateSessionRequest,
-    timeout: Option<Duration>,
+    /// Whether the client made the request id: then a repetition is its own affair.
+    own_request_id: bool,
+    options: CallOptions,
 }
 
 /// A session under its new id.
@@ -42,7 +42,8 @@ impl Rotate {
                 request_id: new_request_id(),
                 ..v1::RotateSessionRequest::default()
             },
-            timeout: None,
+            own_request_id: true,
+            options: CallOptions::default(),
         }
     }
 
@@ -64,15 +65,23 @@ impl Rotate {
         self
     }
 
-    /// The id under which this request may be repeated, instead of one that the client makes.
-    pub fn request_id(mut self, id: Uuid) -> Rotate {
-        self.message.request_id = id.to_string();
+    /// The id under which this request may be repeated, a UUID, instead of one that the client makes.
+    pub fn request_id(mut self, id: impl Into<String>) -> Rotate {
+        self.message.request_id = id.into();
+        self.own_request_id = false;
         self
     }
 
     async fn send(self) -> Result<Rotated, Error> {
-        let rpc = |mut stub: Stub, request| async move { stub.rotate_session(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
+        let rpc =
+            |stub: Stub, request| async move { stub.sessions().rotate_session(request).await };
+        let call = self.transport.begin(self.options);
+        let (namespace, owner) = (self.message.namespace.clone(), self.message.owner.clone());
+        let mut answer = self.transport.call(&call, self.message, rpc).await?;
+        if answer.replayed && self.own_request_id {
+            let session = answer.session.take();
+            answer.session = complete(&self.transport, &call, namespace, owner, session).await?;
+        }
         Ok(Rotated {
             session: Session::from_wire(answer.session)?,
             replayed: answer.replayed,

@@ -1,33 +1,33 @@
 //! `UpdateSession`
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::Value;
-use uuid::Uuid;
-
+use super::read::complete;
 use super::{awaitable, new_request_id};
 use crate::Sessions;
 use crate::error::Error;
 use crate::model::{McpContext, Session};
 use crate::proto::v1;
-use crate::transport::{Stub, Transport};
-use crate::value::{State, to_list, to_struct};
+use crate::transport::{CallOptions, Stub, Transport};
+use crate::value::{to_list, to_struct, to_value};
+use serde::Serialize;
 
 /// A session being changed. A key may stand in only one of `set`, `remove`, `increment`, `append`.
-#[derive(Debug)]
 #[must_use = "a call is sent by `.await`"]
 pub struct Update {
     transport: Arc<Transport>,
     message: v1::UpdateSessionRequest,
-    set: State,
-    append: BTreeMap<String, (Vec<Value>, i32)>,
-    timeout: Option<Duration>,
+    /// The first argument that cannot be sent.
+    fault: Option<Error>,
+    /// Whether the client made the request id: then a repetition is its own affair.
+    own_request_id: bool,
+    options: CallOptions,
 }
 
 /// A session after a change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Updated {
     /// The session.
@@ -36,6 +36,16 @@ pub struct Updated {
     pub increments: BTreeMap<String, i64>,
     /// Whether this answer repeats that of an earlier call with the same request id (then without state).
     pub replayed: bool,
+}
+
+impl fmt::Debug for Updated {
+    /// Without the counters, which are state.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Updated")
+            .field("session", &self.session)
+            .field("replayed", &self.replayed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Update {
@@ -49,21 +59,35 @@ impl Update {
                 request_id: new_request_id(),
                 ..v1::UpdateSessionRequest::default()
             },
-            set: State::new(),
-            append: BTreeMap::new(),
-            timeout: None,
+            fault: None,
+            own_request_id: true,
+            options: CallOptions::default(),
         }
     }
 
     /// Sets a key, whole.
-    pub fn set(mut self, key: impl Into<String>, value: impl Into<Value>) -> Update {
-        self.set.insert(key.into(), value.into());
+    pub fn set(mut self, key: impl Into<String>, value: impl Serialize) -> Update {
+        let key = key.into();
+        match to_value(&format!("set.{key}"), &value) {
+            Ok(value) => {
+                let set = self.message.set.get_or_insert_default();
+                set.fields.insert(key, value);
+            }
+            Err(error) => self.fault = self.fault.or(Some(error)),
+        }
         self
     }
 
-    /// Sets several keys. Keys that are not named stay as they are.
-    pub fn set_all(mut self, state: State) -> Update {
-        self.set.extend(state);
+    /// Sets several keys: those of a map, or of anything else that serde makes a map of. Keys that are not named
+    /// stay as they are.
+    pub fn set_all(mut self, state: impl Serialize) -> Update {
+        match to_struct("set", &state) {
+            Ok(state) => {
+                let set = self.message.set.get_or_insert_default();
+                set.fields.extend(state.fields);
+            }
+            Err(error) => self.fault = self.fault.or(Some(error)),
+        }
         self
     }
 
@@ -80,20 +104,31 @@ impl Update {
     }
 
     /// Appends to a list. A missing key starts empty.
-    pub fn append(self, key: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Update {
+    pub fn append<V: Serialize>(
+        self,
+        key: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Update {
         self.append_capped(key, values, 0)
     }
 
     /// Appends to a list of which only the last `max_length` values stay; 0: all of them.
-    pub fn append_capped(
+    pub fn append_capped<V: Serialize>(
         mut self,
         key: impl Into<String>,
-        values: impl IntoIterator<Item = Value>,
+        values: impl IntoIterator<Item = V>,
         max_length: i32,
     ) -> Update {
-        let (own, own_max) = self.append.entry(key.into()).or_default();
-        own.extend(values);
-        *own_max = max_length;
+        let key = key.into();
+        match to_list(&format!("append.{key}"), values) {
+            Ok(list) => {
+                let append = self.message.append.entry(key).or_default();
+                let values = &mut append.values.get_or_insert_default().values;
+                values.extend(list.values);
+                append.max_length = max_length;
+            }
+            Err(error) => self.fault = self.fault.or(Some(error)),
+        }
         self
     }
 
@@ -123,25 +158,27 @@ impl Update {
         self
     }
 
-    /// The id under which this request may be repeated, instead of one that the client makes.
-    pub fn request_id(mut self, id: Uuid) -> Update {
-        self.message.request_id = id.to_string();
+    /// The id under which this request may be repeated, a UUID, instead of one that the client makes.
+    pub fn request_id(mut self, id: impl Into<String>) -> Update {
+        self.message.request_id = id.into();
+        self.own_request_id = false;
         self
     }
 
-    async fn send(mut self) -> Result<Updated, Error> {
-        if !self.set.is_empty() {
-            self.message.set = Some(to_struct("set", &self.set)?);
+    async fn send(self) -> Result<Updated, Error> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
         }
-        for (key, (values, max_length)) in &self.append {
-            let append = v1::Append {
-                values: Some(to_list(&format!("append.{key}"), values)?),
-                max_length: *max_length,
-            };
-            self.message.append.insert(key.clone(), append);
+        let rpc =
+            |stub: Stub, request| async move { stub.sessions().update_session(request).await };
+        let call = self.transport.begin(self.options);
+        let omits_state = self.message.omit_state;
+        let (namespace, owner) = (self.message.namespace.clone(), self.message.owner.clone());
+        let mut answer = self.transport.call(&call, self.message, rpc).await?;
+        if answer.replayed && self.own_request_id && !omits_state {
+            let session = answer.session.take();
+            answer.session = complete(&self.transport, &call, namespace, owner, session).await?;
         }
-        let rpc = |mut stub: Stub, request| async move { stub.update_session(request).await };
-        let answer = self.transport.call(self.timeout, self.message, rpc).await?;
         Ok(Updated {
             session: Session::from_wire(answer.session)?,
             increments: answer.increments,

@@ -1,0 +1,217 @@
+//! `with_fresh_token`: who refreshes, who waits, and what a failure leaves behind.
+
+use std::error::Error as StdError;
+use std::time::{Duration, SystemTime};
+
+use tenure_client::proto::v1;
+use tenure_client::{Code, Credential, Credentials, Error, ErrorKind, RefreshLease, TokenSet};
+
+use super::scripted::{Answer, Scripted, fail, say};
+
+const ID: &str = "session-0123456789";
+
+fn soon() -> TokenSet {
+    TokenSet::bearer("old")
+        .refresh_token("r-1")
+        .expires_in(Duration::from_secs(5))
+}
+
+fn fresh() -> TokenSet {
+    TokenSet::bearer("new")
+        .refresh_token("r-2")
+        .expires_in(Duration::from_hours(1))
+}
+
+fn stored(tokens: TokenSet, version: i64) -> Answer {
+    say(&v1::GetCredentialResponse {
+        credential: Some(Credential::from(tokens).into()),
+        version,
+    })
+}
+
+fn begun(outcome: v1::begin_refresh_response::Outcome) -> Answer {
+    say(&v1::BeginRefreshResponse {
+        outcome: Some(outcome),
+    })
+}
+
+async fn service() -> (Scripted, Credentials) {
+    let service = Scripted::start().await;
+    service.answers("GetCredential", [stored(soon(), 1)]);
+    let lease = v1::RefreshLease {
+        lease_id: "l-1".to_owned(),
+        credential: Some(Credential::from(soon()).into()),
+        version: 1,
+        expires_at: Some(SystemTime::now().into()),
+        uncertain: true,
+    };
+    service.answers(
+        "BeginRefresh",
+        [begun(v1::begin_refresh_response::Outcome::Lease(lease))],
+    );
+    service.answers(
+        "CompleteRefresh",
+        [say(&v1::CompleteRefreshResponse { version: 2 })],
+    );
+    service.answers("AbandonRefresh", [say(&v1::AbandonRefreshResponse {})]);
+    let sessions = service.tenure().namespace("crm").owner("acme", "ada");
+    let credentials = sessions.credentials(ID);
+    (service, credentials)
+}
+
+async fn never(_: RefreshLease) -> Result<TokenSet, Error> {
+    panic!("must not refresh")
+}
+
+async fn refresh(lease: RefreshLease) -> Result<TokenSet, Error> {
+    assert_eq!(lease.tokens.refresh_token, "r-1");
+    assert!(lease.uncertain && lease.version == 1);
+    Ok(fresh())
+}
+
+#[tokio::test]
+async fn a_fresh_one_is_used() {
+    let (service, credentials) = service().await;
+    service.answers("GetCredential", [stored(fresh(), 4)]);
+    let used = credentials
+        .with_fresh_token("github", never)
+        .await
+        .expect("read");
+    assert_eq!((used.access_token(), used.version), ("new", 4));
+    assert!(service.asked("BeginRefresh").is_empty());
+}
+
+#[tokio::test]
+async fn one_with_a_lease_refreshes() {
+    let (service, credentials) = service().await;
+    let used = credentials
+        .with_fresh_token("github", refresh)
+        .await
+        .expect("fresh");
+    assert_eq!((used.access_token(), used.version), ("new", 2));
+    let completed = &service.requests::<v1::CompleteRefreshRequest>("CompleteRefresh")[0];
+    assert_eq!(
+        (completed.lease_id.as_str(), completed.name.as_str()),
+        ("l-1", "github")
+    );
+    match completed
+        .credential
+        .clone()
+        .and_then(|stored| stored.secret)
+    {
+        Some(v1::credential::Secret::Oauth(tokens)) => assert_eq!(tokens.refresh_token, "r-2"),
+        _ => panic!("no token set"),
+    }
+    assert!(service.asked("AbandonRefresh").is_empty());
+}
+
+#[tokio::test]
+async fn anothers_result_is_used_and_a_rejected_one_is_not_read() {
+    let (service, credentials) = service().await;
+    let refreshed = v1::RefreshedCredential {
+        credential: Some(Credential::from(fresh()).into()),
+        version: 2,
+    };
+    let refreshed = v1::begin_refresh_response::Outcome::Refreshed(refreshed);
+    service.answers("BeginRefresh", [begun(refreshed)]);
+    let used = credentials
+        .with_fresh_token("github", never)
+        .await
+        .expect("fresh");
+    assert_eq!(used.version, 2);
+    let reads = service.asked("GetCredential").len();
+    let again = credentials.with_fresh_token("github", never).rejected(used);
+    again.await.expect("fresh");
+    assert_eq!(service.asked("GetCredential").len(), reads);
+    let begun = service.requests::<v1::BeginRefreshRequest>("BeginRefresh");
+    let stale: Vec<_> = begun.iter().map(|request| request.stale_version).collect();
+    assert_eq!(stale, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_failure_gives_the_lease_back_and_is_the_callers() {
+    let (service, credentials) = service().await;
+    service.answers("AbandonRefresh", [fail(Code::Internal, "INTERNAL", None)]);
+    let failing = credentials.with_fresh_token("github", |_| async {
+        Err::<TokenSet, Box<dyn StdError + Send + Sync>>("invalid_grant".into())
+    });
+    assert_eq!(
+        failing.await.expect_err("its own").to_string(),
+        "invalid_grant"
+    );
+    let given_back = &service.requests::<v1::AbandonRefreshRequest>("AbandonRefresh")[0];
+    assert_eq!(given_back.lease_id, "l-1");
+    assert!(service.asked("CompleteRefresh").is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_lease_may_be_an_answer_that_was_lost() {
+    let (service, credentials) = service().await;
+    let away = fail(Code::Unavailable, "STORE_UNAVAILABLE", None);
+    let lost = fail(Code::Aborted, "REFRESH_LEASE_LOST", None);
+    service.answers("CompleteRefresh", [away, lost.clone()]);
+    service.answers("GetCredential", [stored(soon(), 1), stored(fresh(), 2)]);
+    let used = credentials
+        .with_fresh_token("github", refresh)
+        .await
+        .expect("stored");
+    assert_eq!((used.access_token(), used.version), ("new", 2));
+
+    service.answers("GetCredential", [stored(soon(), 1)]);
+    service.answers("CompleteRefresh", [lost]);
+    let error = credentials
+        .with_fresh_token("github", refresh)
+        .await
+        .expect_err("lost");
+    assert_eq!(*error.kind(), ErrorKind::RefreshLeaseLost);
+}
+
+#[tokio::test]
+async fn what_is_no_token_set_cannot_be_refreshed() {
+    let (service, credentials) = service().await;
+    let opaque = v1::GetCredentialResponse {
+        credential: Some(Credential::from(b"canary".to_vec()).into()),
+        version: 1,
+    };
+    service.answers("GetCredential", [say(&opaque)]);
+    let error = credentials
+        .with_fresh_token("k", never)
+        .await
+        .expect_err("refused");
+    assert!(error.is_refused() && !error.to_string().contains("canary"));
+    service.answers(
+        "GetCredential",
+        [fail(
+            Code::FailedPrecondition,
+            "ENCRYPTION_NOT_CONFIGURED",
+            None,
+        )],
+    );
+    let error = credentials.get("k").await.expect_err("refused");
+    assert_eq!(*error.kind(), ErrorKind::EncryptionNotConfigured);
+}
+
+#[tokio::test]
+async fn a_result_is_stored_although_the_caller_gives_up() {
+    let (service, credentials) = service().await;
+    let away = fail(
+        Code::Unavailable,
+        "STORE_UNAVAILABLE",
+        Some(Duration::from_millis(300)),
+    );
+    let stored = say(&v1::CompleteRefreshResponse { version: 2 });
+    service.answers("CompleteRefresh", [away, stored]);
+    let giving_up = credentials
+        .with_fresh_token("github", refresh)
+        .into_future();
+    tokio::time::timeout(Duration::from_millis(150), giving_up)
+        .await
+        .expect_err("given up");
+    for _ in 0..100 {
+        if service.asked("CompleteRefresh").len() == 2 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it was not repeated");
+}

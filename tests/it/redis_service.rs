@@ -1,0 +1,28 @@
+//! The whole service over Redis: real processes of both, real failures. What TENURE_TESTS_LONG makes longer says
+//! so.
+
+mod failover;
+mod load;
+
+use std::time::{Duration, Instant};
+
+use crate::support::redis::DEADLINE;
+
+/// Where the sessions of these tests are.
+const NAMESPACE: &str = "crm";
+
+/// Polls until it is so, and leaves the runtime to others meanwhile.
+#[track_caller]
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let until = Instant::now() + DEADLINE;
+        while !is_so() {
+            assert!(
+                Instant::now() < until,
+                "not within {DEADLINE:?}: {what} ({caller})"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
