@@ -147,21 +147,20 @@ async fn settle(store: &dyn Store, time: &dyn TimeMachine, model: &mut Plain) {
     model.sweep(time.now().await);
 }
 
-/// All events, of which there are so many if the store is right.
-async fn everything(backend: &dyn Backend, watch: &mut Watch, expected: usize) -> Vec<Event> {
-    const LONG: std::time::Duration = std::time::Duration::from_secs(10);
+/// All events: as many as there must be at least, and what comes beyond them.
+async fn everything(backend: &dyn Backend, watch: &mut Watch, least: usize) -> Vec<Event> {
     let mut seen = Vec::new();
     loop {
-        // More than expected is as wrong as less, but not worth waiting for as long.
-        let patience = if seen.len() < expected {
-            LONG
+        // What is missing is worth waiting for; what is too much comes along with it.
+        let patience = if seen.len() < least {
+            10 * backend.quiet()
         } else {
-            backend.quiet()
+            backend.quiet() / 20
         };
-        match tokio::time::timeout(patience, watch.events.next()).await {
-            Ok(Some(logged)) => seen.push(Event::clone(&logged.expect("an event").event)),
-            Ok(None) | Err(_) => return seen,
-        }
+        let Ok(Some(logged)) = tokio::time::timeout(patience, watch.events.next()).await else {
+            return seen;
+        };
+        seen.push(Event::clone(&logged.expect("an event").event));
     }
 }
 

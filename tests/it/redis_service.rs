@@ -2,6 +2,7 @@
 //! so.
 
 mod failover;
+mod instances;
 mod load;
 
 use std::time::{Duration, Instant};

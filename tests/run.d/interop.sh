@@ -4,6 +4,7 @@
 part_interop() {
   check "rust tools" install_rust_tools
   check "cargo build" cargo build --locked
+  check "rust client: interop" cargo build --locked -p tenure-client --example interop
   check "python client: install" install_python_client
   check "npm ci" typescript_install
   check "tsc" typescript npm run compile

@@ -11,15 +11,19 @@ mod status;
 
 /// Why a call failed. Branch on [`Error::kind`]; the texts are for people.
 #[derive(Clone, Debug)]
-pub struct Error {
-    kind: Box<ErrorKind>,
+pub struct Error(Box<Inner>);
+
+/// Behind a pointer: an answer should not be as large as its rarest failure.
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: ErrorKind,
     code: Code,
     reason: String,
     message: String,
     correlation_id: Option<String>,
     retry_after: Option<Duration>,
     violations: Vec<FieldViolation>,
-    limit: Option<Box<Limit>>,
+    limit: Option<Limit>,
 }
 
 /// What went wrong.
@@ -113,53 +117,53 @@ pub struct Limit {
 impl Error {
     /// What went wrong.
     pub fn kind(&self) -> &ErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The gRPC code.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The service's `reason`; `INVALID_VALUE` and `INVALID_CONFIGURATION` are the client's own. Empty if the
     /// transport failed.
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.0.reason
     }
 
     /// The fields that the service refused, and why.
     pub fn violations(&self) -> &[FieldViolation] {
-        &self.violations
+        &self.0.violations
     }
 
     /// The limit that the call would have exceeded. Some limits are those of a field.
     pub fn limit(&self) -> Option<&Limit> {
-        self.limit.as_deref()
+        self.0.limit.as_ref()
     }
 
     /// What finds this call in the service's log.
     pub fn correlation_id(&self) -> Option<&str> {
-        self.correlation_id.as_deref()
+        self.0.correlation_id.as_deref()
     }
 
     /// When the service says that a repetition may succeed.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// Whether a repetition, with the same request id, is safe and may succeed.
     pub fn is_retryable(&self) -> bool {
-        self.retry_after.is_some() || self.code == Code::Unavailable
+        self.0.retry_after.is_some() || self.0.code == Code::Unavailable
     }
 
     /// Whether the client itself refused it, before anything was sent.
     pub fn is_refused(&self) -> bool {
-        matches!(*self.kind, ErrorKind::Refused { .. })
+        matches!(self.0.kind, ErrorKind::Refused { .. })
     }
 
     /// Whether the session is not there for this owner: never was, or has ended.
     pub fn is_not_found(&self) -> bool {
-        matches!(*self.kind, ErrorKind::NotFound | ErrorKind::Ended(_))
+        matches!(self.0.kind, ErrorKind::NotFound | ErrorKind::Ended(_))
     }
 
     /// An option, or an argument that does not fit on the wire.
@@ -175,10 +179,9 @@ impl Error {
     fn not_sent(reason: &str, field: String, why: &str) -> Error {
         let message = format!("{field}: {why}");
         let kind = ErrorKind::Refused { field };
-        Error {
-            reason: reason.to_owned(),
-            ..Error::own(kind, Code::InvalidArgument, message)
-        }
+        let mut error = Error::own(kind, Code::InvalidArgument, message);
+        reason.clone_into(&mut error.0.reason);
+        error
     }
 
     pub(crate) fn deadline() -> Error {
@@ -205,8 +208,8 @@ impl Error {
     }
 
     fn own(kind: ErrorKind, code: Code, message: String) -> Error {
-        Error {
-            kind: Box::new(kind),
+        Error(Box::new(Inner {
+            kind,
             code,
             reason: String::new(),
             message,
@@ -214,20 +217,20 @@ impl Error {
             retry_after: None,
             violations: Vec::new(),
             limit: None,
-        }
+        }))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        for violation in &self.violations {
+        f.write_str(&self.0.message)?;
+        for violation in &self.0.violations {
             // The text often names the field already.
-            if !self.message.contains(&violation.description) {
+            if !self.0.message.contains(&violation.description) {
                 write!(f, "; {}: {}", violation.field, violation.description)?;
             }
         }
-        if let Some(id) = &self.correlation_id {
+        if let Some(id) = &self.0.correlation_id {
             write!(f, " (correlation id {id})")?;
         }
         Ok(())

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Reading order: [`Options`] (how to reach the service), [`Sessions`] (the calls), [`ErrorKind`] (what can
-//! go wrong), [`Watch`] (what happens to sessions).
+//! go wrong), [`Watch`] (what happens to sessions), [`Credentials`] (secrets kept with them).
 //!
 //! Calls are repeated in one place, here: only when the service is away or says when to repeat, inside the
 //! call's timeout, with a request id that the client sets itself, so that nothing happens twice.
@@ -35,6 +35,10 @@ mod event;
 mod model;
 mod options;
 pub mod proto;
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;

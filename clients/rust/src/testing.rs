@@ -15,7 +15,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the binary that `TENURE_BIN` names, or the one of this workspace's debug build.
+    /// Starts the binary that `TENURE_BIN` names, the one of this workspace's debug build, or the one on the path.
     ///
     /// # Errors
     /// When there is no binary, or it does not serve.
@@ -128,13 +128,12 @@ pub fn binary() -> Result<PathBuf> {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
         PathBuf::from,
     );
-    let path = target.join("debug/tenure");
-    if path.exists() {
-        return Ok(path);
-    }
-    let why = format!(
-        "{} is missing: run `cargo build`, or set TENURE_BIN",
-        path.display()
-    );
-    Err(Error::new(ErrorKind::NotFound, why))
+    let built = target.join("debug/tenure");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("tenure"));
+    let mut found = std::iter::once(built).chain(on_path);
+    found.find(|path| path.is_file()).ok_or_else(|| {
+        let why = "there is no `tenure` on the path; set TENURE_BIN";
+        Error::new(ErrorKind::NotFound, why)
+    })
 }

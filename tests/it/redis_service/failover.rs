@@ -161,7 +161,9 @@ async fn kill_under_load(mut fleet: Fleet) -> Round {
     };
     let (_, (killed, mut undone, back)) = tokio::join!(futures::future::join_all(workers), script);
     undone.extend(ledger.undone(&clients[1]).await);
-    let moment = killed - Duration::from_secs(2);
+    let moment = killed
+        .checked_sub(Duration::from_secs(2))
+        .expect("later than that");
     let (writes, lost) = ledger.lost_before(&clients[1], moment).await;
     let unexpected = ledger.unexpected.lock().expect("no panic");
     assert!(

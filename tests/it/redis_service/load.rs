@@ -97,7 +97,7 @@ impl Ledger {
         let owner = who.owner(tenure);
         match ending {
             Ending::Delete => {
-                owner.delete(&who.id).await?;
+                owner.end(&who.id).await?;
             }
             Ending::ById => {
                 let selector = Selector::SessionId(who.id.clone());
@@ -154,7 +154,7 @@ impl Ledger {
                 3 => self.end_one(tenure, Ending::Rotate).await,
                 4 => self.keep_one(tenure).await,
                 // A write in each of 256 cells: not too many of them.
-                6 if turn % 5 == 0 => self.end_one(tenure, Ending::ByTenant).await,
+                6 if turn.is_multiple_of(5) => self.end_one(tenure, Ending::ByTenant).await,
                 _ => self.count(tenure, &counter).await,
             };
             if let Err(error) = outcome {

@@ -7,6 +7,7 @@ use tenure::store::{Revocation, Revoked, Selector, Store as _, StoreError};
 
 use super::{a_session, fill, fleet, instance, is_alive, place, session_id};
 use crate::support::redis::{Options, Server};
+use crate::support::service::long;
 use crate::support::values::{state, text};
 
 #[tokio::test]
@@ -86,11 +87,11 @@ async fn a_wide_invalidation_costs_the_same_for_few_and_for_many() {
     assert!(sent[0] <= 1024, "{sent:?}");
 }
 
-/// Prints what a session takes. The payload is 1 KiB in 10 keys.
+/// Prints what a session takes. The payload is 1 KiB in 10 keys. TENURE_TESTS_LONG: of more sessions.
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 async fn memory_per_session() {
-    const SESSIONS: usize = 20_000;
+    let sessions = if long() { 20_000 } else { 4_000 };
     let keys: Vec<String> = (0..10).map(|number| format!("key-{number:04}")).collect();
     let value = "v".repeat(94);
     let entries: Vec<(&str, _)> = keys.iter().map(|key| (&**key, text(&value))).collect();
@@ -109,9 +110,9 @@ async fn memory_per_session() {
         let namespace = fleet();
         // Cells, scripts, and blocks of the log are there before counting begins.
         let before = used(&server);
-        fill(&store, &namespace, SESSIONS, &state(&entries)).await;
-        let with_log = (used(&server) - before) / SESSIONS;
-        let logs = log_bytes(&server) / SESSIONS;
+        fill(&store, &namespace, sessions, &state(&entries)).await;
+        let with_log = (used(&server) - before) / sessions;
+        let logs = log_bytes(&server) / sessions;
         let over = (with_log - logs) - payload;
         println!(
             "{name}: {over} bytes per session beyond its payload of {payload}, and {logs} for its event"

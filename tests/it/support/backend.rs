@@ -156,7 +156,7 @@ impl Redis {
         let options = Options {
             event_log_length: bounds.event_log_length,
             usage_age: Duration::ZERO,
-            poll_interval: Duration::from_millis(100),
+            poll_interval: Duration::from_millis(25),
         };
         let store = RedisStore::open(&config, options, Some(clock))
             .await
@@ -201,6 +201,6 @@ impl Backend for Redis {
     }
 
     fn quiet(&self) -> Duration {
-        Duration::from_millis(600)
+        Duration::from_secs(1)
     }
 }

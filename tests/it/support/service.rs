@@ -54,6 +54,8 @@ impl Service {
                 command.env_remove(name);
             }
         }
+        // A line per call costs more than the call.
+        command.env("TENURE_LOG__FILTER", "info,tenure::lifecycle=warn");
         command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
         command.args(["--store", store, "--config"]).arg(file);
         let child = command
@@ -92,7 +94,7 @@ impl Service {
 
     /// A client that repeats nothing: each outcome is seen.
     pub(crate) fn client(&self) -> Tenure {
-        let options = Options::new(&self.url()).attempts(1);
+        let options = Options::new(&self.url()).repetitions(0);
         Tenure::lazy(options).expect("good options")
     }
 

@@ -298,16 +298,16 @@ impl Caller {
             "list_credentials" => json!({"names": credentials.names().await?}),
             "delete_credential" => json!({"deleted": credentials.delete(name).await?}),
             _ => {
-                let refreshed = given.get("refreshed").expect("a token set");
-                let refreshed = arguments::token_set(refreshed);
+                let result = given.get("refreshed").expect("a token set");
+                let result = arguments::token_set(result);
                 let refreshes = AtomicUsize::new(0);
-                let rejected = match given.flag("force") {
-                    true => Some(credentials.get(&name).await?),
-                    false => None,
-                };
+                let mut rejected = None;
+                if given.flag("force") {
+                    rejected = Some(credentials.get(&name).await?);
+                }
                 let mut fresh = credentials.with_fresh_token(name, |_| async {
                     refreshes.fetch_add(1, Ordering::Relaxed);
-                    Ok::<_, Error>(refreshed)
+                    Ok::<_, Error>(result)
                 });
                 if let Some(rejected) = rejected {
                     fresh = fresh.rejected(rejected);

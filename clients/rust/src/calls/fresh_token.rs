@@ -92,19 +92,18 @@ impl<F> FreshToken<'_, F> {
     async fn begin(&mut self) -> Result<Begun, Error> {
         let credential = &self.credential;
         let deadline = Instant::now() + self.timeout;
-        let stale_version = match self.rejected.take() {
-            Some(rejected) => rejected.version,
-            None => {
-                let current = credential.get(Some(self.timeout)).await?;
-                let fresh = match &current.credential {
-                    Credential::OAuth(tokens) => tokens.is_fresh(self.leeway),
-                    Credential::Opaque(_) => return Err(no_token_set(&credential.name)),
-                };
-                if fresh {
-                    return Ok(Begun::Fresh(current));
-                }
-                current.version
+        let stale_version = if let Some(rejected) = self.rejected.take() {
+            rejected.version
+        } else {
+            let current = credential.get(Some(self.timeout)).await?;
+            let fresh = match &current.credential {
+                Credential::OAuth(tokens) => tokens.is_fresh(self.leeway),
+                Credential::Opaque(_) => return Err(no_token_set(&credential.name)),
+            };
+            if fresh {
+                return Ok(Begun::Fresh(current));
             }
+            current.version
         };
         let left = deadline.saturating_duration_since(Instant::now());
         let wait = left.saturating_sub(LAST_MOMENT);

@@ -6,7 +6,7 @@ use std::error::Error as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::{Error, ErrorKind, FieldViolation, Limit};
+use super::{Error, ErrorKind, FieldViolation, Inner, Limit};
 use crate::event::{EndReason, InvalidationReason};
 use crate::transport::error_text;
 
@@ -41,8 +41,8 @@ impl From<Status> for Error {
             _ => status.code(),
         };
         let correlation_id = status.metadata().get("tenure-correlation-id");
-        Error {
-            kind: Box::new(kind),
+        Error(Box::new(Inner {
+            kind,
             code,
             message: status.message().to_owned(),
             correlation_id: correlation_id
@@ -51,8 +51,8 @@ impl From<Status> for Error {
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             reason,
             violations,
-            limit: limit(&metadata).map(Box::new),
-        }
+            limit: limit(&metadata),
+        }))
     }
 }
 

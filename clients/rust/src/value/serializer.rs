@@ -297,14 +297,14 @@ impl Items {
         Ok(())
     }
 
-    fn done(self) -> Outcome {
+    fn done(self) -> Value {
         let list = of(Kind::ListValue(ListValue {
             values: self.values,
         }));
-        Ok(match self.variant {
+        match self.variant {
             Some(variant) => in_variant(variant, list),
             None => list,
-        })
+        }
     }
 }
 
@@ -319,7 +319,7 @@ macro_rules! collects {
             }
 
             fn end(self) -> Outcome {
-                self.done()
+                Ok(self.done())
             }
         })*
     };
@@ -338,7 +338,7 @@ pub(super) struct Fields {
     variant: Option<&'static str>,
     is_number: bool,
     key: Option<String>,
-    fields: Struct,
+    map: Struct,
 }
 
 impl Fields {
@@ -346,7 +346,7 @@ impl Fields {
         let value = value
             .serialize(ToValue)
             .map_err(|misfit| misfit.at_key(&key))?;
-        self.fields.fields.insert(key, value);
+        self.map.fields.insert(key, value);
         Ok(())
     }
 
@@ -354,7 +354,7 @@ impl Fields {
         if self.is_number {
             return self.number();
         }
-        let fields = map(self.fields);
+        let fields = map(self.map);
         Ok(match self.variant {
             Some(variant) => in_variant(variant, fields),
             None => fields,
@@ -362,11 +362,11 @@ impl Fields {
     }
 
     fn number(mut self) -> Outcome {
-        let text = match self.fields.fields.remove(JSON_NUMBER) {
-            Some(Value {
-                kind: Some(Kind::StringValue(text)),
-            }) => text,
-            _ => return Err(Misfit::new("is no number")),
+        let Some(Value {
+            kind: Some(Kind::StringValue(text)),
+        }) = self.map.fields.remove(JSON_NUMBER)
+        else {
+            return Err(Misfit::new("is no number"));
         };
         if text
             .bytes()

@@ -27,8 +27,8 @@ fn sent(service: &Scripted, header: &str) -> Vec<String> {
         .collect()
 }
 
-async fn service() -> Scripted {
-    let service = Scripted::start().await;
+fn service() -> Scripted {
+    let service = Scripted::start();
     let session = Some(session(1, None));
     service.answers("GetSession", [say(&v1::GetSessionResponse { session })]);
     service
@@ -36,7 +36,7 @@ async fn service() -> Scripted {
 
 #[tokio::test]
 async fn tokens_are_asked_for_and_keys_travel_alike() {
-    let service = service().await;
+    let service = service();
     let options = || service.options();
     get(&Tenure::lazy(options().api_key("tnr_key")).expect("options"))
         .await
@@ -68,7 +68,7 @@ async fn tokens_are_asked_for_and_keys_travel_alike() {
 
 #[tokio::test]
 async fn the_trace_goes_on() {
-    let service = service().await;
+    let service = service();
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let options = service.options().trace_context_from(move || {
         Some(TraceContext {
@@ -91,7 +91,7 @@ async fn the_current_span_is_the_parent() {
     use opentelemetry::trace::{
         FutureExt as _, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
     };
-    let service = service().await;
+    let service = service();
     let span = SpanContext::new(
         TraceId::from(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c),
         SpanId::from(0xb7ad_6b71_6920_3331),

@@ -35,8 +35,8 @@ fn begun(outcome: v1::begin_refresh_response::Outcome) -> Answer {
     })
 }
 
-async fn service() -> (Scripted, Credentials) {
-    let service = Scripted::start().await;
+fn service() -> (Scripted, Credentials) {
+    let service = Scripted::start();
     service.answers("GetCredential", [stored(soon(), 1)]);
     let lease = v1::RefreshLease {
         lease_id: "l-1".to_owned(),
@@ -71,7 +71,7 @@ async fn refresh(lease: RefreshLease) -> Result<TokenSet, Error> {
 
 #[tokio::test]
 async fn a_fresh_one_is_used() {
-    let (service, credentials) = service().await;
+    let (service, credentials) = service();
     service.answers("GetCredential", [stored(fresh(), 4)]);
     let used = credentials
         .with_fresh_token("github", never)
@@ -83,7 +83,7 @@ async fn a_fresh_one_is_used() {
 
 #[tokio::test]
 async fn one_with_a_lease_refreshes() {
-    let (service, credentials) = service().await;
+    let (service, credentials) = service();
     let used = credentials
         .with_fresh_token("github", refresh)
         .await
@@ -107,7 +107,7 @@ async fn one_with_a_lease_refreshes() {
 
 #[tokio::test]
 async fn anothers_result_is_used_and_a_rejected_one_is_not_read() {
-    let (service, credentials) = service().await;
+    let (service, credentials) = service();
     let refreshed = v1::RefreshedCredential {
         credential: Some(Credential::from(fresh()).into()),
         version: 2,
@@ -130,7 +130,7 @@ async fn anothers_result_is_used_and_a_rejected_one_is_not_read() {
 
 #[tokio::test]
 async fn a_failure_gives_the_lease_back_and_is_the_callers() {
-    let (service, credentials) = service().await;
+    let (service, credentials) = service();
     service.answers("AbandonRefresh", [fail(Code::Internal, "INTERNAL", None)]);
     let failing = credentials.with_fresh_token("github", |_| async {
         Err::<TokenSet, Box<dyn StdError + Send + Sync>>("invalid_grant".into())
@@ -146,7 +146,7 @@ async fn a_failure_gives_the_lease_back_and_is_the_callers() {
 
 #[tokio::test]
 async fn a_lost_lease_may_be_an_answer_that_was_lost() {
-    let (service, credentials) = service().await;
+    let (service, credentials) = service();
     let away = fail(Code::Unavailable, "STORE_UNAVAILABLE", None);
     let lost = fail(Code::Aborted, "REFRESH_LEASE_LOST", None);
     service.answers("CompleteRefresh", [away, lost.clone()]);
@@ -168,7 +168,7 @@ async fn a_lost_lease_may_be_an_answer_that_was_lost() {
 
 #[tokio::test]
 async fn what_is_no_token_set_cannot_be_refreshed() {
-    let (service, credentials) = service().await;
+    let (service, credentials) = service();
     let opaque = v1::GetCredentialResponse {
         credential: Some(Credential::from(b"canary".to_vec()).into()),
         version: 1,
@@ -193,7 +193,7 @@ async fn what_is_no_token_set_cannot_be_refreshed() {
 
 #[tokio::test]
 async fn a_result_is_stored_although_the_caller_gives_up() {
-    let (service, credentials) = service().await;
+    let (service, credentials) = service();
     let away = fail(
         Code::Unavailable,
         "STORE_UNAVAILABLE",

@@ -46,7 +46,7 @@ fn away() -> Answer {
 
 #[tokio::test]
 async fn a_read_is_repeated_and_a_write_with_the_same_request_id() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     let tenure = service.tenure();
     service.answers("GetSession", [away(), away(), got(1, 1.0)]);
     assert_eq!(sessions(&tenure).get(ID).await.expect("read").id, ID);
@@ -69,7 +69,7 @@ async fn a_read_is_repeated_and_a_write_with_the_same_request_id() {
 
 #[tokio::test]
 async fn an_answer_to_the_own_repetition_is_completed() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     let tenure = service.tenure();
     let replayed = say(&v1::UpdateSessionResponse {
         session: Some(session(2, None)),
@@ -94,7 +94,7 @@ async fn an_answer_to_the_own_repetition_is_completed() {
 
 #[tokio::test]
 async fn other_errors_and_puts_are_not_repeated() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     let tenure = service.tenure();
     for (code, reason) in [
         (Code::Internal, "INTERNAL"),
@@ -119,7 +119,7 @@ async fn other_errors_and_puts_are_not_repeated() {
 
 #[tokio::test]
 async fn the_service_says_when_to_repeat_and_the_deadline_ends_it() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     let tenure = service.tenure();
     let wait = Duration::from_millis(200);
     let busy = fail(Code::ResourceExhausted, "OVERLOADED", Some(wait));
@@ -152,7 +152,7 @@ async fn the_service_says_when_to_repeat_and_the_deadline_ends_it() {
 
 #[tokio::test]
 async fn repetitions_have_an_end_and_a_budget() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     let tenure = service.tenure();
     let soon = Some(Duration::from_millis(1));
     service.answers(

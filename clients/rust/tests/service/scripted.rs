@@ -83,7 +83,8 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    pub(crate) async fn start() -> Scripted {
+    /// Starts it on a free port, inside of the test's runtime.
+    pub(crate) fn start() -> Scripted {
         let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).expect("a port");
         let scripted = Scripted {
             script: Arc::default(),

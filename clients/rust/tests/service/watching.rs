@@ -30,7 +30,7 @@ fn shown(watched: &Watched) -> String {
 
 #[tokio::test]
 async fn it_resumes_and_says_when_it_could_not() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     let soon = Some(Duration::from_millis(10));
     service.answers(
         "WatchSessions",
@@ -75,7 +75,7 @@ async fn it_resumes_and_says_when_it_could_not() {
 
 #[tokio::test]
 async fn what_was_not_told_is_not_passed_over_by_the_cursor() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     service.answers(
         "WatchSessions",
         [
@@ -98,7 +98,7 @@ async fn what_was_not_told_is_not_passed_over_by_the_cursor() {
 
 #[tokio::test]
 async fn opening_has_a_deadline() {
-    let service = Scripted::start().await;
+    let service = Scripted::start();
     let tenure = service.tenure();
     let open = || {
         tenure
