@@ -36,7 +36,7 @@ pub use trail::{Origin, Trail};
 pub use verify::{Anchor, Finding, Report, verify};
 
 /// Whether what happens in a namespace is recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Not at all.
     Off,

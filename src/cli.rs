@@ -10,6 +10,7 @@ mod apikey;
 mod audit;
 mod config;
 mod exit;
+mod keys;
 mod output;
 mod policy;
 #[cfg(test)]
@@ -37,6 +38,8 @@ enum Command {
     Serve(serve::Serve),
     /// Call a service: create, read, change, end and watch sessions
     Session(Box<session::Session>),
+    /// Make, rotate and watch over the keys under which secrets are sealed
+    Keys(keys::Keys),
     /// Check or show the configuration
     Config(config::Config),
     /// Ask what the configuration's policy allows
@@ -82,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Serve(serve) => serve.run(),
         Command::Session(session) => session.run(),
+        Command::Keys(keys) => keys.run(),
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
         Command::Apikey(apikey) => apikey.run(),

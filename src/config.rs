@@ -50,6 +50,8 @@ pub struct Config {
     pub log: Log,
     /// `[audit]`
     pub audit: audit::Settings,
+    /// `[keys]`
+    pub keys: Keys,
     /// `[callers]`
     pub callers: Callers,
     /// `[policy.NAME]`
@@ -169,6 +171,15 @@ impl Default for Store {
             redis: redis::RedisSettings::default(),
         }
     }
+}
+
+/// The key-encryption keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keys {
+    /// A file that only its owner may read, with a key on each line.
+    pub file: Option<PathBuf>,
+    /// The same keys as text.
+    pub inline: Option<redis::Secret>,
 }
 
 /// The log on stderr.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::audit::{Audit, Entry, HashKey, Level, Origin, Outcome, Trail, Unrecorded};
 use crate::call::Call;
 use crate::session::marks::Subject;
-use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::names::{CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::refusal::InvalidationReason;
 use crate::store::{Namespace, Revocation, Revoked, Selector};
 
@@ -42,6 +42,18 @@ pub enum Deed {
     Watched,
     /// A session id was used by someone who does not own it.
     OwnershipViolation,
+    /// A credential was given out.
+    CredentialRead,
+    /// A credential was stored.
+    CredentialWritten,
+    /// A credential was destroyed.
+    CredentialDeleted,
+    /// Somebody was given the right to refresh a credential.
+    RefreshBegun,
+    /// What is kept does not open in its place.
+    Unreadable,
+    /// All that a tenant had sealed was made unreadable.
+    TenantKeyDestroyed,
 }
 
 impl Deed {
@@ -59,6 +71,12 @@ impl Deed {
             Deed::ClaimedBefore => "claimed_before",
             Deed::Watched => "watched",
             Deed::OwnershipViolation => "ownership_violation",
+            Deed::CredentialRead => "credential_read",
+            Deed::CredentialWritten => "credential_written",
+            Deed::CredentialDeleted => "credential_deleted",
+            Deed::RefreshBegun => "refresh_begun",
+            Deed::Unreadable => "unreadable",
+            Deed::TenantKeyDestroyed => "tenant_key_destroyed",
         }
     }
 }
@@ -82,7 +100,8 @@ impl Events {
         }
     }
 
-    /// Tells the log and the audit, under the same hashes. `level` is for calls without a namespace.
+    /// Tells the log and the audit, under the same hashes. `level` is for calls that are about no one
+    /// namespace: those of callers that nobody knows, and what is done to the whole service.
     pub fn recorded(audit: Arc<Audit>, level: Level) -> Events {
         Events {
             hash_key: audit.hash_key().clone(),
@@ -110,8 +129,14 @@ impl Events {
         });
     }
 
-    /// The caller may not do this here, for owners of this tenant. The answer tells the rest.
-    pub fn denied(&self, call: &Call, tenant: &str) {
+    /// The call is about the whole service.
+    pub fn asked_of_all(&self, call: &Call) {
+        let Some(trail) = &call.trail else { return };
+        trail.note(|entry| call.caller.name().clone_into(&mut entry.caller));
+    }
+
+    /// Of which tenant the call speaks, where it does not come as far as an owner.
+    pub fn concerns_tenant(&self, call: &Call, tenant: &str) {
         let Some(trail) = &call.trail else { return };
         // Its message has not been checked: only what could be a tenant is written down.
         if let Ok(owner) = Owner::new(tenant, "", "") {
@@ -185,6 +210,12 @@ impl Events {
         self.tell(call, namespace, None, Deed::Invalidated);
     }
 
+    /// Which credential of the session is meant. Its name is no secret.
+    pub fn about_credential(&self, call: &Call, name: &CredentialName) {
+        let Some(trail) = &call.trail else { return };
+        trail.note(|entry| name.as_str().clone_into(&mut entry.credential));
+    }
+
     /// The session has this id from now on.
     pub fn renamed(&self, call: &Call, id: &SessionId) {
         let Some(trail) = &call.trail else { return };
@@ -216,7 +247,7 @@ impl Events {
             | Deed::Claimed
             | Deed::ClaimedBefore
             | Deed::Watched => line!(debug),
-            Deed::OwnershipViolation => line!(warn),
+            Deed::OwnershipViolation | Deed::Unreadable | Deed::TenantKeyDestroyed => line!(warn),
             _ => line!(info),
         }
     }

@@ -27,13 +27,14 @@ use self::accept::{accept, listen};
 use self::readiness::Readiness;
 use self::tls::Certificates;
 use self::worker::{Common, Ended, Workers};
-use crate::audit::Audit;
+use crate::audit::{Audit, Level};
 use crate::callers::{self, Authenticator, OwnerProof, Policy};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::events::Events;
 use crate::sessions::{Namespaces, Sessions};
 use crate::store::{self, Store};
 use crate::telemetry;
+use crate::vault::{self, KeyService as _, Keyring, Vault};
 
 mod accept;
 mod coalesce;
@@ -115,6 +116,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         None => None,
     };
     let audit = Audit::open(&config.audit).context("there can be no audit")?;
+    let keyring = open_keyring(&config.keys, store.kind())?;
     let authenticator = Arc::new(Authenticator::new(&config.callers)?);
     let owner_proof = Arc::new(OwnerProof::new(&config.callers)?);
     let grpc = listen(config.grpc.listen)?;
@@ -126,11 +128,26 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         http,
         certificates,
         audit,
+        keyring,
         authenticator,
         owner_proof,
         config,
         store,
     })
+}
+
+/// The keys of the configuration. Sessions in memory end with the process, so a key that does so, too, is
+/// good enough for them.
+fn open_keyring(keys: &config::Keys, store_kind: &str) -> anyhow::Result<Option<Arc<Keyring>>> {
+    let source = match (&keys.file, &keys.inline) {
+        (Some(path), _) => vault::Source::File(path.clone()),
+        (None, Some(text)) => vault::Source::Inline(text.0.clone()),
+        (None, None) if store_kind == "memory" => vault::Source::Process,
+        (None, None) => return Ok(None),
+    };
+    let keyring = Keyring::open(source).context("the keys cannot be read")?;
+    tracing::info!(active_key = %keyring.active_key(), "keys are in force");
+    Ok(Some(Arc::new(keyring)))
 }
 
 /// A service that has its ports, but does not serve yet.
@@ -141,6 +158,7 @@ pub struct Bound {
     http_address: SocketAddr,
     certificates: Option<Arc<Certificates>>,
     audit: Option<Arc<Audit>>,
+    keyring: Option<Arc<Keyring>>,
     authenticator: Arc<Authenticator>,
     owner_proof: Arc<OwnerProof>,
     config: Config,
@@ -180,13 +198,20 @@ impl Bound {
             None => thread::available_parallelism().map_or(1, NonZero::get),
         };
         let events = match &self.audit {
-            Some(audit) => Events::recorded(Arc::clone(audit), defaults.audit),
+            Some(audit) => {
+                // What is about all namespaces is recorded as in the strictest of them.
+                let levels = namespaces.iter().map(|(_, limits)| limits.audit);
+                let strictest = levels.fold(defaults.audit, Ord::max);
+                Events::recorded(Arc::clone(audit), strictest.max(Level::On))
+            }
             None => Events::new(),
         };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
+        let vault = self.keyring.clone().map(|keys| Arc::new(Vault::new(keys)));
         let sessions = Sessions::new(Arc::clone(&self.store), namespaces)
             .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
-            .told_to(Arc::new(events));
+            .told_to(Arc::new(events))
+            .sealing(vault);
         let sessions = Arc::new(sessions);
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
@@ -229,6 +254,9 @@ impl Bound {
         }
         if let Some(certificates) = self.certificates {
             tasks.spawn(certificates.follow());
+        }
+        if let Some(keyring) = self.keyring {
+            tasks.spawn(keyring.follow());
         }
         Ok(Running {
             grpc_address: self.grpc_address,

@@ -9,10 +9,14 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
 
+use self::encrypted_state::EncryptedState;
+use self::refreshes::Refreshes;
+use self::tenant_keys::TenantKeys;
 use crate::audit::Unrecorded;
+use crate::call::Right;
 use crate::callers::{Access, Login, OwnerProof, Policy, Tenants};
 use crate::events::{Deed, Events};
-use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::names::{CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
     Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
 };
@@ -20,12 +24,20 @@ use crate::session::record::Session;
 use crate::session::refusal::Refusal;
 use crate::session::request::Fingerprint;
 use crate::store::{
-    Answer, Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
+    Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
+use crate::vault::Vault;
 
+mod credentials;
+mod encrypted_state;
+mod keys;
 pub mod namespaces;
+mod refreshes;
+mod tenant_keys;
 
 pub use crate::call::{Call, Caller, Operation};
+pub use credentials::{Refresh, Secret};
+pub use keys::{KeyStatus, KeyUse, Rewrapped, Rotation};
 pub use namespaces::Namespaces;
 
 /// The store is asked each second.
@@ -44,8 +56,16 @@ pub enum Error {
     CallerNotAllowed,
     /// The namespace wants the owner proved, and the call does not prove it.
     OwnerNotProved,
-    /// Credentials were given, but there is no key to encrypt them with.
+    /// There is something to encrypt, but no key to do it with.
     EncryptionNotConfigured,
+    /// What is kept was not sealed for its place, or the key that it was sealed with is destroyed.
+    Unreadable,
+    /// The key-encryption key that is needed is not at hand now.
+    KeyUnavailable,
+    /// The keys are written down in a way that cannot be read.
+    KeysAtFault,
+    /// Somebody else refreshes the credential, and was not done within the time to wait.
+    RefreshInProgress,
     /// More calls are in progress than the service admits.
     Overloaded,
     /// The service is going down.
@@ -83,6 +103,9 @@ pub struct Sessions {
     policy: Policy,
     owner_proof: Arc<OwnerProof>,
     events: Arc<Events>,
+    keys: TenantKeys,
+    encrypted_state: EncryptedState,
+    refreshes: Refreshes,
     /// Known once the store has answered.
     fingerprint_key: OnceLock<hmac::Key>,
     /// Looking for violations costs the store; only so many at once, and none is owed.
@@ -90,11 +113,16 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// The use cases over a store. Nobody but the local caller may do anything, until there is a policy.
+    /// The use cases over a store. Nobody but the local caller may do anything, until there is a policy;
+    /// nothing can be encrypted, until there is a vault.
     pub fn new(store: Arc<dyn Store>, namespaces: Namespaces) -> Sessions {
+        let keys = TenantKeys::new(Arc::clone(&store), None);
         Sessions {
+            encrypted_state: EncryptedState::new(Arc::clone(&store), keys.clone()),
             store,
             namespaces,
+            keys,
+            refreshes: Refreshes::default(),
             policy: Policy::default(),
             owner_proof: Arc::new(OwnerProof::none()),
             events: Arc::new(Events::new()),
@@ -121,7 +149,7 @@ impl Sessions {
     }
 
     /// Asks whether the store can do its work, and learns what has to be learnt from it once.
-    pub async fn ping(&self) -> Answer<()> {
+    pub async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await?;
         if self.fingerprint_key.get().is_none() {
             let secret = self.store.shared_secret().await?;
@@ -150,6 +178,14 @@ impl Sessions {
         self
     }
 
+    /// With keys to encrypt with, if there are any.
+    #[must_use]
+    pub fn sealing(mut self, vault: Option<Arc<Vault>>) -> Sessions {
+        self.keys = TenantKeys::new(Arc::clone(&self.store), vault);
+        self.encrypted_state = EncryptedState::new(Arc::clone(&self.store), self.keys.clone());
+        self
+    }
+
     /// Lets a call into a namespace. Nothing of the request has been checked by then: who may not do this
     /// here learns nothing about it.
     pub fn enter(
@@ -172,7 +208,7 @@ impl Sessions {
                 "no rule of the policy allows this"
             );
             if let Tenants::One(tenant) = access.tenants {
-                self.events.denied(call, tenant);
+                self.events.concerns_tenant(call, tenant);
             }
             return Err(Error::CallerNotAllowed);
         }
@@ -181,6 +217,25 @@ impl Sessions {
         // Nothing has been done yet.
         self.events.admit(call)?;
         Ok(found)
+    }
+
+    /// Lets a call in that is about the whole service.
+    pub fn enter_service(&self, call: &Call) -> Result<(), Error> {
+        let access = Access {
+            right: Right::Call(call.operation),
+            tenants: Tenants::All,
+        };
+        self.events.asked_of_all(call);
+        if self.policy.allows_everywhere(&call.caller, access) {
+            return Ok(self.events.admit(call)?);
+        }
+        tracing::warn!(
+            target: "tenure::callers",
+            caller = call.caller.name(),
+            right = access.right.name(),
+            "no rule of the policy allows this for every namespace and tenant"
+        );
+        Err(Error::CallerNotAllowed)
     }
 
     /// The login that a call for an owner proves, where the namespace wants it proved.
@@ -218,14 +273,22 @@ impl Sessions {
         Ok(Place { namespace, owner })
     }
 
-    /// Makes a session, or finds the live one of its conversation.
+    /// Makes a session with its first secrets, or finds the live one of its conversation.
     pub async fn create(
         &self,
         call: &Call,
         place: &Place,
-        create: Create,
+        mut create: Create,
+        secrets: Vec<(CredentialName, Secret)>,
     ) -> Result<Created, Error> {
-        let created = self.store.create(place, create).await?;
+        if !secrets.is_empty() {
+            create.credentials = self.seal_first(place, create.record_id, &secrets).await?;
+        }
+        if place.namespace.limits.encrypt_state {
+            self.encrypted_state.seal_create(place, &mut create).await?;
+        }
+        let mut created = self.store.create(place, create).await?;
+        self.opened(place, &mut created.session).await?;
         let deed = if created.created {
             Deed::Created
         } else {
@@ -244,7 +307,9 @@ impl Sessions {
         read: Read,
     ) -> Result<Session, Error> {
         let answer = self.store.read(place, id, read).await;
-        self.told(call, place, id, answer, Deed::Retrieved)
+        let mut session = self.told(call, place, id, answer, Deed::Retrieved)?;
+        self.opened(place, &mut session).await?;
+        Ok(session)
     }
 
     /// Changes single keys of a session.
@@ -255,8 +320,15 @@ impl Sessions {
         id: &SessionId,
         update: Update,
     ) -> Result<Updated, Error> {
-        let answer = self.store.update(place, id, update).await;
-        self.told(call, place, id, answer, Deed::Updated)
+        let answer = if place.namespace.limits.encrypt_state {
+            self.encrypted_state.update(place, id, update).await
+        } else {
+            let updated = self.store.update(place, id, update).await;
+            updated.map_err(Error::from)
+        };
+        let mut updated = self.told(call, place, id, answer, Deed::Updated)?;
+        self.opened(place, &mut updated.session).await?;
+        Ok(updated)
     }
 
     /// Gives a session a new id.
@@ -278,7 +350,9 @@ impl Sessions {
         if let Ok(rotated) = &answer {
             self.events.renamed(call, &rotated.session.id);
         }
-        self.told(call, place, id, answer, Deed::Rotated)
+        let mut rotated = self.told(call, place, id, answer, Deed::Rotated)?;
+        self.opened(place, &mut rotated.session).await?;
+        Ok(rotated)
     }
 
     /// Ends a session on its owner's behalf.
@@ -331,9 +405,12 @@ impl Sessions {
             )
             .into());
         }
-        let listed = self.store.list(place, page).await?;
+        let (mut sessions, more) = self.store.list(place, page).await?;
+        for session in &mut sessions {
+            self.opened(place, session).await?;
+        }
         self.events.tell(call, &place.namespace, None, Deed::Listed);
-        Ok(listed)
+        Ok((sessions, more))
     }
 
     /// Claims a key.
@@ -371,22 +448,46 @@ impl Sessions {
 
     /// Passes an answer about one session on. Where there is none for this owner, the reason is looked for
     /// on the inside, after the answer: it must not take longer for a session that somebody else has.
-    fn told<T>(
+    fn told<T, E>(
         &self,
         call: &Call,
         place: &Place,
         id: &SessionId,
-        answer: Answer<T>,
+        answer: Result<T, E>,
         deed: Deed,
-    ) -> Result<T, Error> {
-        match &answer {
-            Ok(_) => self.tell(call, place, id, deed),
-            Err(StoreError::Refused(Refusal::NotFound)) => {
-                self.look_for_violation(call, place, id);
-            }
-            Err(_) => {}
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let answer = self.found(call, place, id, answer)?;
+        self.tell(call, place, id, deed);
+        Ok(answer)
+    }
+
+    /// The same for what nobody on the inside has to hear of.
+    fn found<T, E>(
+        &self,
+        call: &Call,
+        place: &Place,
+        id: &SessionId,
+        answer: Result<T, E>,
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let answer = answer.map_err(Error::from);
+        if let Err(Error::Store(StoreError::Refused(Refusal::NotFound))) = answer {
+            self.look_for_violation(call, place, id);
         }
-        Ok(answer?)
+        answer
+    }
+
+    /// Opens the state of an answer where the namespace encrypts it.
+    async fn opened(&self, place: &Place, session: &mut Session) -> Result<(), Error> {
+        if place.namespace.limits.encrypt_state {
+            self.encrypted_state.open(place, session).await?;
+        }
+        Ok(())
     }
 
     fn look_for_violation(&self, call: &Call, place: &Place, id: &SessionId) {

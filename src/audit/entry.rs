@@ -53,6 +53,9 @@ pub struct Entry {
     /// The session's new id, hashed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub new_session: String,
+    /// Which credential of the session, by its name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub credential: String,
     /// Which sessions were meant, by the name of the selector.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<&'static str>,

@@ -45,21 +45,26 @@ operations! {
         CreateSession, GetSession, UpdateSession, TouchSession, RotateSession, DeleteSession,
         InvalidateSessions, ListSessions, WatchSessions, ClaimOnce;
     "tenure.v1.CredentialService":
-        PutCredential, GetCredential, DeleteCredential, ListCredentials,
-        BeginRefresh, CompleteRefresh, AbandonRefresh;
+        PutCredential, GetCredential, DeleteCredential, ListCredentials, BeginRefresh,
+        CompleteRefresh, AbandonRefresh;
+    "tenure.admin.v1.AdminService":
+        GetKeyStatus, RotateKeys, RewrapKeys, DestroyTenantKey;
 }
 
 impl Operation {
     /// Whether its answer is a stream.
     pub fn is_stream(self) -> bool {
-        matches!(self, Operation::WatchSessions)
+        matches!(self, Operation::WatchSessions | Operation::RewrapKeys)
     }
 
     /// Whether it takes access away. Such calls are served however busy the service is.
     pub fn is_ending(self) -> bool {
         matches!(
             self,
-            Operation::DeleteSession | Operation::InvalidateSessions
+            Operation::DeleteSession
+                | Operation::InvalidateSessions
+                | Operation::DeleteCredential
+                | Operation::DestroyTenantKey
         )
     }
 
@@ -67,9 +72,9 @@ impl Operation {
     pub fn roles(self) -> &'static [Role] {
         use Operation::{
             AbandonRefresh, BeginRefresh, ClaimOnce, CompleteRefresh, CreateSession,
-            DeleteCredential, DeleteSession, GetCredential, GetSession, InvalidateSessions,
-            ListCredentials, ListSessions, PutCredential, RotateSession, TouchSession,
-            UpdateSession, WatchSessions,
+            DeleteCredential, DeleteSession, DestroyTenantKey, GetCredential, GetKeyStatus,
+            GetSession, InvalidateSessions, ListCredentials, ListSessions, PutCredential,
+            RewrapKeys, RotateKeys, RotateSession, TouchSession, UpdateSession, WatchSessions,
         };
         match self {
             CreateSession | GetSession | UpdateSession | TouchSession | RotateSession
@@ -80,6 +85,7 @@ impl Operation {
             WatchSessions => &[Role::Auditor],
             // These answer with secrets: no role for everyday work holds them.
             GetCredential | BeginRefresh | CompleteRefresh | AbandonRefresh => &[Role::Credentials],
+            GetKeyStatus | RotateKeys | RewrapKeys | DestroyTenantKey => &[Role::Admin],
         }
     }
 }

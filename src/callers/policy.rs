@@ -78,6 +78,14 @@ impl Policy {
         }
     }
 
+    /// Whether the caller may in every namespace.
+    pub fn allows_everywhere(&self, caller: &Caller, access: Access<'_>) -> bool {
+        match caller {
+            Caller::Local => true,
+            Caller::Authenticated { name, .. } => self.rule_for(name, None, access).is_some(),
+        }
+    }
+
     /// The rules that allow the caller to do it, wherever and for whomever.
     pub fn rules_somewhere(
         &self,

@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod answer;
+pub(super) mod credential;
 pub(super) mod event;
 pub(super) mod request;
 

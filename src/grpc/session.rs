@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{access, answer, request};
+use super::convert::{access, answer, credential, request};
 use super::v1;
 use super::v1::session_service_server::SessionService;
 use super::watch::{self, EventStream, Filter};
@@ -18,9 +18,10 @@ use crate::session::time::Time;
 use crate::sessions::{Call, Error, Sessions};
 use crate::store::{Cursor, Place};
 
-/// The service over the use cases.
+/// The services over the use cases: this one, and those of credentials and of the admin.
+#[derive(Clone)]
 pub(super) struct Service {
-    sessions: Arc<Sessions>,
+    pub(super) sessions: Arc<Sessions>,
     heartbeat: Duration,
     stopping: CancellationToken,
 }
@@ -56,7 +57,7 @@ impl Service {
         Ok((self.sessions.place(namespace, owner)?, login))
     }
 
-    async fn enter_with_id(
+    pub(super) async fn enter_with_id(
         &self,
         call: &Call,
         namespace: &str,
@@ -72,7 +73,7 @@ impl Service {
 }
 
 /// What the edge knows of a call, and its message.
-fn taken_apart<T>(mut request: Request<T>) -> Result<(Call, T), Error> {
+pub(super) fn taken_apart<T>(mut request: Request<T>) -> Result<(Call, T), Error> {
     // Every way in leads through the edge. Without it nobody has a right to anything.
     let call = request.extensions_mut().remove::<Call>();
     Ok((call.ok_or(Error::Internal)?, request.into_inner()))
@@ -89,13 +90,14 @@ impl SessionService for Service {
             .enter(&call, &request.namespace, request.owner.take())
             .await?;
         access::check_login(request.authenticated_at, login.as_deref())?;
-        let mut create = request::create(&self.sessions, &place, request)?;
+        let secrets = credential::first(&mut request, &place)?;
+        let mut create = request::create(&self.sessions, &place, request, &secrets)?;
         if let Some(login) = login {
             // After the request's fingerprint was taken: a retry may show a younger token.
             let now = Time::from_system_clock();
             create.authenticated_at = Some(login.authenticated_at.min(now));
         }
-        let created = self.sessions.create(&call, &place, create).await?;
+        let created = self.sessions.create(&call, &place, create, secrets).await?;
         Ok(Response::new(answer::created(&place, created)))
     }
 

@@ -59,6 +59,8 @@ pub struct Limits {
     /// Whose tokens prove the owner, by the issuers' names in the configuration. Empty: the caller's word
     /// is taken.
     pub owner_proof: Vec<String>,
+    /// Whether the values of the state are sealed before the store sees them.
+    pub encrypt_state: bool,
 }
 
 impl Limits {
@@ -76,6 +78,14 @@ impl Limits {
     pub const PROVIDER_SESSION_BYTES: usize = 256;
     /// Bytes of a claim's key.
     pub const CLAIM_KEY_BYTES: usize = 256;
+    /// How long the right to refresh a credential holds, when the caller does not say.
+    pub const LEASE: Duration = Duration::from_secs(30);
+    /// The longest that it holds.
+    pub const LONGEST_LEASE: Duration = Duration::from_mins(5);
+    /// How long a caller waits for another one's refresh when it does not say.
+    pub const REFRESH_WAIT: Duration = Duration::from_secs(30);
+    /// The longest that it waits.
+    pub const LONGEST_REFRESH_WAIT: Duration = Duration::from_mins(5);
 }
 
 impl Default for Limits {
@@ -104,6 +114,7 @@ impl Default for Limits {
             audit: audit::Level::On,
             profile: None,
             owner_proof: Vec::new(),
+            encrypt_state: false,
         }
     }
 }
@@ -151,6 +162,10 @@ pub enum LimitName {
     AnonymousSessions,
     /// [`Limits::claims_per_owner`].
     ClaimsPerOwner,
+    /// [`Limits::credentials_per_session`].
+    CredentialsPerSession,
+    /// [`Limits::credential_bytes`].
+    CredentialBytes,
 }
 
 impl LimitName {
@@ -166,6 +181,8 @@ impl LimitName {
             LimitName::SessionsPerTenant => "sessions_per_tenant",
             LimitName::AnonymousSessions => "anonymous_sessions",
             LimitName::ClaimsPerOwner => "claims_per_owner",
+            LimitName::CredentialsPerSession => "credentials_per_session",
+            LimitName::CredentialBytes => "credential_bytes",
         }
     }
 }

@@ -15,13 +15,15 @@ use self::link::{Call, Durable, Link, Script};
 use self::recent::Recent;
 use super::{
     Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
-    Watch,
+    TenantKeys, Watch,
 };
 use crate::config::redis::{BadRedisConfig, RedisConfig};
+use crate::session::credentials::Sealed;
 use crate::session::limits::Limits;
-use crate::session::names::{Owner, SessionId};
+use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
+    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
+    Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::request::{Request, Rpc};
@@ -29,6 +31,7 @@ use crate::session::time::Time;
 
 mod claim;
 mod create;
+mod credentials;
 mod end;
 mod fleet;
 mod keys;
@@ -269,6 +272,59 @@ impl Store for RedisStore {
 
     async fn claim_once(&self, place: &Place, claim: Claim) -> Answer<Claimed> {
         self.0.claim_once(place, &claim).await
+    }
+
+    async fn credential(&self, _: &Place, _: &SessionId, _: &CredentialName) -> Answer<Looked> {
+        credentials::not_yet()
+    }
+
+    async fn put_credential(&self, _: &Place, _: &SessionId, _: PutCredential) -> Answer<u64> {
+        credentials::not_yet()
+    }
+
+    async fn delete_credential(
+        &self,
+        _: &Place,
+        _: &SessionId,
+        _: &CredentialName,
+    ) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn begin_refresh(&self, _: &Place, _: &SessionId, _: BeginRefresh) -> Answer<Begun> {
+        credentials::not_yet()
+    }
+
+    async fn abandon_refresh(
+        &self,
+        _: &Place,
+        _: &SessionId,
+        _: &CredentialName,
+        _: LeaseId,
+    ) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<Option<Sealed>> {
+        credentials::not_yet()
+    }
+
+    async fn put_tenant_key(
+        &self,
+        _: &NamespaceName,
+        _: &str,
+        _: Option<&Sealed>,
+        _: Sealed,
+    ) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn destroy_tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<bool> {
+        credentials::not_yet()
+    }
+
+    async fn tenant_keys(&self, _: Option<String>) -> Answer<TenantKeys> {
+        credentials::not_yet()
     }
 
     async fn bearers(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Owner>> {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cli;
+mod credentials;
 mod house;
 mod model;
 mod redis_link;

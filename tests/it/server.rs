@@ -2,7 +2,7 @@
 
 mod callers;
 mod drain;
-mod fake_store;
+pub(crate) mod fake_store;
 mod limits;
 mod probes;
 mod tls;

@@ -8,6 +8,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::error::Error;
 use crate::options::Options;
+use crate::proto::admin_v1::admin_service_client::AdminServiceClient;
 use crate::proto::v1::credential_service_client::CredentialServiceClient;
 use crate::proto::v1::session_service_client::SessionServiceClient;
 
@@ -31,6 +32,10 @@ pub(crate) struct Stub(Channel);
 impl Stub {
     pub(crate) fn sessions(self) -> SessionServiceClient<Channel> {
         SessionServiceClient::new(self.0).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn admin(self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.0)
     }
 
     pub(crate) fn credentials(self) -> CredentialServiceClient<Channel> {

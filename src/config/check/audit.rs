@@ -1,7 +1,5 @@
 //! Whether the audit can be what the namespaces want it to be.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::Checking;
@@ -72,19 +70,12 @@ impl Checking<'_> {
         read: impl FnOnce(&Path) -> Result<(), Fault>,
     ) {
         let Some(path) = path else { return };
-        let shown = path.display();
-        let mode = fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777);
-        if let Err(fault) = read(path) {
-            let advice = "`tenure audit keygen` makes one";
-            self.service(key, fault.to_string(), advice);
-        } else if let Ok(mode) = mode
-            && mode & 0o077 != 0
-        {
-            self.service(
-                key,
-                format!("{shown} may be used by others (mode {mode:04o})"),
-                format!("chmod 600 {shown}"),
-            );
+        match read(path) {
+            Err(fault) => {
+                let advice = "`tenure audit keygen` makes one";
+                self.service(key, fault.to_string(), advice);
+            }
+            Ok(()) => self.private(key, path),
         }
     }
 }

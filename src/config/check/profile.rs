@@ -19,11 +19,12 @@ struct Asked {
     name: &'static str,
     idle: Option<Duration>,
     lifetime: Option<Duration>,
-    recorded: bool,
+    /// Whether everything has to be recorded and encrypted.
+    guarded: bool,
 }
 
 fn asked(profile: Profile) -> Asked {
-    let (name, idle, lifetime, recorded) = match profile {
+    let (name, idle, lifetime, guarded) = match profile {
         Profile::Pci => ("pci", Some(15 * MINUTE), None, false),
         Profile::Aal2 => ("aal2", Some(HOUR), Some(24 * HOUR), false),
         Profile::Aal3 => ("aal3", Some(15 * MINUTE), Some(12 * HOUR), false),
@@ -33,19 +34,23 @@ fn asked(profile: Profile) -> Asked {
         name,
         idle,
         lifetime,
-        recorded,
+        guarded,
     }
 }
 
 impl Checking<'_> {
     pub(super) fn profiles(&mut self, config: &mut Config) {
-        self.profile(&mut config.defaults, Slot::Default, |_| false);
+        let keys = &config.keys;
+        // What is only in memory may be sealed with a key that is.
+        let has_key =
+            keys.file.is_some() || keys.inline.is_some() || config.store.url.starts_with("memory:");
+        self.profile(&mut config.defaults, Slot::Default, |_| false, has_key);
         for (name, limits) in &mut config.namespaces {
             let slot = |key| Slot::Named(Family::Namespaces, name.as_str().to_owned(), key);
             // What is inherited was set there.
             let origins = self.origins;
             let inherited = |key| origins.is_set(&Slot::Default(key));
-            self.profile(limits, slot, inherited);
+            self.profile(limits, slot, inherited, has_key);
         }
     }
 
@@ -54,6 +59,7 @@ impl Checking<'_> {
         limits: &mut Limits,
         slot: impl Fn(&'static str) -> Slot,
         inherited: impl Fn(&'static str) -> bool,
+        has_key: bool,
     ) {
         let Some(profile) = limits.profile else {
             return;
@@ -89,9 +95,10 @@ impl Checking<'_> {
                 format!("set at most {}, or remove the profile", show_duration(most)),
             );
         }
-        if asked.recorded {
+        if asked.guarded {
             self.recorded(limits, &slot("audit"), inherited("audit"), name);
-            self.encrypted(limits, &slot);
+            let key = "encrypt_state";
+            self.encrypted(limits, &slot(key), inherited(key), asked.name, has_key);
         }
     }
 
@@ -124,10 +131,32 @@ impl Checking<'_> {
         });
     }
 
-    /// The one place for what a profile asks of encryption, as soon as state can be encrypted.
-    #[expect(
-        clippy::unused_self,
-        reason = "the settings of encryption are not there yet"
-    )]
-    fn encrypted(&mut self, _limits: &mut Limits, _slot: &impl Fn(&'static str) -> Slot) {}
+    /// State is sealed, and there is a key to do it with.
+    fn encrypted(
+        &mut self,
+        limits: &mut Limits,
+        slot: &Slot,
+        inherited: bool,
+        name: &str,
+        has_key: bool,
+    ) {
+        if !limits.encrypt_state {
+            if self.origins.is_set(slot) || inherited {
+                return self.lax(
+                    slot,
+                    "encrypt_state",
+                    format!("is laxer than the profile \"{name}\" allows"),
+                    "set true, or remove the profile".to_owned(),
+                );
+            }
+            limits.encrypt_state = true;
+        }
+        if !has_key {
+            self.fault(
+                slot,
+                format!("is asked for by the profile \"{name}\", but there is no key"),
+                "set keys.file; `tenure keys new` makes a key",
+            );
+        }
+    }
 }

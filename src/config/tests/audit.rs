@@ -78,7 +78,21 @@ fn hipaa_wants_everything_recorded() {
     let text = "[audit]\nsink = \"file\"\ndirectory = \"/var/log/tenure\"\n[namespaces.erp]\nprofile = \"hipaa\"\n";
     let loaded = load(text).unwrap();
     assert_eq!(namespace(&loaded, "erp").audit, Level::Required);
+    assert!(namespace(&loaded, "erp").encrypt_state);
     assert_eq!(loaded.config.defaults.audit, Level::On);
+    // Elsewhere than in memory it takes a key that lasts.
+    let redis = format!("{text}encrypt_state = true\n[store]\nurl = \"redis://127.0.0.1\"\n");
+    let told = faults(load(&redis));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("the profile \"hipaa\", but there is no key"),
+        "{told:?}"
+    );
+    let told = faults(load(&format!("{text}encrypt_state = false\n")));
+    assert!(
+        told[0].starts_with("namespaces.erp.encrypt_state (tenure.toml:6): is laxer"),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use redis::Value;
 
+use super::credentials;
 use super::keys::Spot;
 use super::link::Call;
 use super::reply::{self, Fields, Reply};
@@ -48,6 +49,9 @@ impl Shared {
     }
 
     async fn create_once(&self, place: &Place, create: &Create) -> Answer<Created> {
+        if !create.credentials.is_empty() {
+            return credentials::not_yet();
+        }
         let spot = self
             .keys
             .of_session(&place.namespace.name, &place.owner, &create.id);
@@ -176,6 +180,7 @@ impl Shared {
                 id: create.id.clone(),
                 meta,
                 state: Some(create.state.clone()),
+                credential_names: Vec::new(),
             },
             created: true,
             replayed: false,
@@ -211,6 +216,7 @@ fn replayed(fields: &mut Fields) -> Answer<Created> {
             id,
             meta,
             state: None,
+            credential_names: Vec::new(),
         },
         created,
         replayed: true,

@@ -28,7 +28,12 @@ impl Shared {
         for entry in fields.list()? {
             let (id, meta) = Fields::of(entry)?.session()?;
             let state = None;
-            sessions.push(Session { id, meta, state });
+            sessions.push(Session {
+                id,
+                meta,
+                state,
+                credential_names: Vec::new(),
+            });
         }
         if page.include_state {
             // Only now are the names of the contents known. What has ended meanwhile is left out.

@@ -57,7 +57,12 @@ impl Shared {
                     (Shown::Keys(keys), _) => Some(only(keys, &content)),
                     (Shown::Nothing, _) => None,
                 };
-                Ok(Session { id, meta, state })
+                Ok(Session {
+                    id,
+                    meta,
+                    state,
+                    credential_names: Vec::new(),
+                })
             }
             Reply::Lost => {
                 self.bury_lost(place, spot, id).await?;

@@ -104,6 +104,7 @@ impl Fields {
             id,
             meta,
             state: Some(state(&content)),
+            credential_names: Vec::new(),
         })
     }
 }

@@ -62,6 +62,7 @@ impl Shared {
                         id,
                         meta,
                         state: None,
+                        credential_names: Vec::new(),
                     },
                     replayed: true,
                 })

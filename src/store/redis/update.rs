@@ -1,5 +1,6 @@
 //! Changing single keys of a session.
 
+use super::credentials;
 use super::link::Call;
 use super::pack::Reader;
 use super::read::field;
@@ -20,6 +21,9 @@ impl Shared {
         id: &SessionId,
         update: &Update,
     ) -> Answer<Updated> {
+        if update.of_record.is_some() || update.sealed_increments.is_some() {
+            return credentials::not_yet();
+        }
         let spot = self
             .keys
             .of_session(&place.namespace.name, &place.owner, id);
@@ -105,8 +109,10 @@ fn updated(fields: &mut Fields, update: &Update) -> Answer<Updated> {
             id,
             meta,
             state: update.show_state.then(|| reply::state(&content)),
+            credential_names: Vec::new(),
         },
         increments: increments.ok_or_else(reply::malformed)?,
+        sealed_increments: None,
         replayed: false,
     })
 }
@@ -130,8 +136,10 @@ fn replayed(fields: &mut Fields) -> Answer<Updated> {
             id,
             meta,
             state: None,
+            credential_names: Vec::new(),
         },
         increments,
+        sealed_increments: None,
         replayed: true,
     })
 }

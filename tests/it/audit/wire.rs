@@ -221,6 +221,66 @@ async fn a_line_is_found_by_what_the_caller_knows() {
     assert_eq!(text(&traced, "correlation_id"), "my-call");
 }
 
+#[tokio::test]
+async fn credentials_and_keys_are_recorded_and_no_secret_is() {
+    let log = TempDir::new().expect("a directory");
+    let service = Service::start(config(log.path())).await;
+    let client = service.client().await;
+    let ada = of(&client, "required", "ada");
+    let id = ada.create().await.expect("created").session.id;
+    let credentials = ada.credentials(&id);
+    let secret = CANARY.as_bytes().to_vec();
+    credentials.put("github", secret).await.expect("kept");
+    credentials.get("github").await.expect("read");
+    credentials.get("gitlab").await.expect_err("not there");
+    credentials.delete("github").await.expect("destroyed");
+    let server = format!("http://{}", service.grpc);
+    let commands = tokio::task::spawn_blocking(move || {
+        for arguments in [
+            &["keys", "status"][..],
+            &[
+                "keys",
+                "destroy",
+                "--namespace",
+                "required",
+                "--tenant",
+                "acme",
+                "--yes",
+            ],
+        ] {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenure"));
+            let ended = command
+                .args(arguments)
+                .env("TENURE_SERVER", &server)
+                .output();
+            let ended = ended.expect("it runs");
+            assert!(ended.status.success(), "{arguments:?}: {ended:?}");
+        }
+    });
+    commands.await.expect("done");
+    drop((client, ada, credentials));
+    service.stop().await;
+    let lines = events(log.path());
+    assert_eq!(
+        told(&lines)[1..],
+        [
+            ["PutCredential", "credential_written", "ok", ""],
+            ["GetCredential", "credential_read", "ok", ""],
+            ["GetCredential", "", "refused", "CREDENTIAL_NOT_FOUND"],
+            ["DeleteCredential", "credential_deleted", "ok", ""],
+            ["GetKeyStatus", "", "ok", ""],
+            ["DestroyTenantKey", "tenant_key_destroyed", "ok", ""],
+        ]
+    );
+    assert_eq!(text(&lines[2], "credential"), "github");
+    assert_eq!(text(&lines[2], "session"), text(&lines[0], "session"));
+    assert_eq!(text(&lines[6], "tenant"), "acme");
+    for file in super::files_with(log.path(), "") {
+        let written = fs::read_to_string(&file).expect("text");
+        assert!(!written.contains(CANARY), "{}", file.display());
+    }
+}
+
 fn rule(allow: &str, namespace: &str) -> Rule {
     Rule {
         callers: vec![Pattern::of_callers("apikey:crm")],

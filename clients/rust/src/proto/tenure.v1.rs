@@ -93,6 +93,7 @@ pub struct Session {
 }
 /// An OAuth token set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct OAuthTokenSet {
     /// The access token.
     #[prost(string, tag = "1")]
@@ -118,6 +119,7 @@ pub struct OAuthTokenSet {
 }
 /// A named secret kept with a session, encrypted. It is never part of a `Session`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Credential {
     /// The secret itself.
     #[prost(oneof = "credential::Secret", tags = "1, 2")]
@@ -127,6 +129,7 @@ pub struct Credential {
 pub mod credential {
     /// The secret itself.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
     pub enum Secret {
         /// An OAuth token set.
         #[prost(message, tag = "1")]

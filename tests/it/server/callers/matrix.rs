@@ -24,6 +24,9 @@ const INVALIDATES: &[&str] = &[
 const INVALIDATES_ACROSS: &[&str] = &["server", "events", "admin"];
 const INVALIDATES_WIDELY: &[&str] = &["events", "admin", "one-tenants-events"];
 const INVALIDATES_ALL: &[&str] = &["events", "admin"];
+/// What is about the whole service takes a rule for every namespace.
+const OPERATES: &[&str] = &["operator"];
+const DESTROYS: &[&str] = &["admin"];
 
 /// Which of the callers below may do it in `crm` for `acme`. Nobody else may.
 const ROWS: &[(&str, &[&str])] = &[
@@ -47,6 +50,10 @@ const ROWS: &[(&str, &[&str])] = &[
     ("BeginRefresh", CREDENTIALS),
     ("CompleteRefresh", CREDENTIALS),
     ("AbandonRefresh", CREDENTIALS),
+    ("GetKeyStatus", OPERATES),
+    ("RotateKeys", OPERATES),
+    ("RewrapKeys", OPERATES),
+    ("DestroyTenantKey", DESTROYS),
 ];
 
 /// The callers: their names, what they may do, where, for whom.
@@ -56,6 +63,12 @@ const CALLERS: &[(&str, &[&str], &str, &str)] = &[
     ("events", &["events"], "crm", "*"),
     ("admin", &["admin"], "crm", "*"),
     ("auditor", &["auditor"], "crm", "*"),
+    (
+        "operator",
+        &["GetKeyStatus", "RotateKeys", "RewrapKeys"],
+        "*",
+        "*",
+    ),
     ("one-tenant", &["server", "WatchSessions"], "crm", "acme"),
     ("one-tenants-events", &["events"], "crm", "acme"),
     (

@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use prost::Message as _;
-use tenure::grpc::v1;
+use tenure::grpc::{admin_v1, v1};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{MetadataKey, MetadataValue};
@@ -127,6 +127,12 @@ pub(super) fn request(rpc: &str, namespace: &str, tenant: &str) -> Vec<u8> {
             namespace: namespace.to_owned(),
             owner: owner(),
             session_id: "0123456789abcdef".to_owned(),
+        }
+        .encode_to_vec(),
+        "GetKeyStatus" | "RotateKeys" | "RewrapKeys" => Vec::new(),
+        "DestroyTenantKey" => admin_v1::DestroyTenantKeyRequest {
+            namespace: namespace.to_owned(),
+            tenant: tenant.to_owned(),
         }
         .encode_to_vec(),
         unknown => panic!("the RPC {unknown} needs a request here and a row in the matrix"),
