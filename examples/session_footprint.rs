@@ -67,6 +67,7 @@ async fn measure(sessions: usize, state_bytes: usize) -> Result<(), Box<dyn std:
             state: State::from_wire(&state, "state", &limits).map_err(|_| "a bad state")?,
             mcp: None,
             labels: None,
+            credentials: Vec::new(),
             idle_ttl: Duration::from_hours(1),
             max_lifetime: Duration::from_hours(10),
             authenticated_at: None,

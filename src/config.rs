@@ -42,6 +42,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`
     pub log: Log,
+    /// `[keys]`
+    pub keys: Keys,
     /// `[defaults]`: what a namespace allows that does not say otherwise.
     pub defaults: Limits,
     /// `[namespaces.NAME]`
@@ -155,6 +157,15 @@ impl Default for Store {
             redis: redis::RedisSettings::default(),
         }
     }
+}
+
+/// The key-encryption keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keys {
+    /// A file that only its owner may read, with a key on each line.
+    pub file: Option<PathBuf>,
+    /// The same keys as text.
+    pub inline: Option<redis::Secret>,
 }
 
 /// The log on stderr.

@@ -31,6 +31,16 @@ pub enum Deed {
     Invalidated,
     /// A session id was used by someone who does not own it.
     OwnershipViolation,
+    /// A credential was given out.
+    CredentialRead,
+    /// A credential was stored.
+    CredentialWritten,
+    /// A credential was destroyed.
+    CredentialDeleted,
+    /// Somebody was given the right to refresh a credential.
+    RefreshBegun,
+    /// What is kept does not open in its place.
+    Unreadable,
 }
 
 impl Deed {
@@ -44,6 +54,11 @@ impl Deed {
             Deed::Ended => "ended",
             Deed::Invalidated => "invalidated",
             Deed::OwnershipViolation => "ownership_violation",
+            Deed::CredentialRead => "credential_read",
+            Deed::CredentialWritten => "credential_written",
+            Deed::CredentialDeleted => "credential_deleted",
+            Deed::RefreshBegun => "refresh_begun",
+            Deed::Unreadable => "unreadable",
         }
     }
 }
@@ -79,7 +94,7 @@ impl Events {
         match deed {
             // Reads are most of what happens.
             Deed::Retrieved => line!(debug),
-            Deed::OwnershipViolation => line!(warn),
+            Deed::OwnershipViolation | Deed::Unreadable => line!(warn),
             _ => line!(info),
         }
     }

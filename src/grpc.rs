@@ -5,15 +5,20 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use self::admin_v1::admin_service_server::AdminServiceServer;
 pub use self::peer::Peer;
+use self::v1::credential_service_server::CredentialServiceServer;
 use self::v1::session_service_server::SessionServiceServer;
 use crate::config;
 use crate::sessions::Sessions;
 
+mod admin;
 mod convert;
+mod credential;
 mod edge;
 mod peer;
 pub mod raw;
+mod redacted;
 mod session;
 mod status;
 mod watch;
@@ -29,6 +34,17 @@ pub mod v1 {
     tonic::include_proto!("tenure.v1");
 }
 
+/// The generated messages and services of `tenure.admin.v1`.
+#[expect(
+    clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the protos carry the comments"
+)]
+pub mod admin_v1 {
+    tonic::include_proto!("tenure.admin.v1");
+}
+
 /// The descriptors of all services, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
@@ -38,15 +54,22 @@ pub fn routes(
     config: &config::Grpc,
     stopping: &CancellationToken,
 ) -> Routes {
-    let session = session::Service::new(
+    let service = session::Service::new(
         Arc::clone(sessions),
         config.watch_heartbeat,
         stopping.clone(),
     );
-    let session = SessionServiceServer::new(session)
+    let session = SessionServiceServer::new(service.clone())
         .max_decoding_message_size(config.max_message_bytes)
         // An answer is as large as what is stored; a page of sessions may be larger than a request.
         .max_encoding_message_size(usize::MAX);
-    let router = Routes::new(session).prepare().into_axum_router();
-    Routes::from(router.layer(edge::EdgeLayer::new(config)))
+    let credential = CredentialServiceServer::new(service.clone())
+        .max_decoding_message_size(config.max_message_bytes);
+    let admin =
+        AdminServiceServer::new(service).max_decoding_message_size(config.max_message_bytes);
+    let routes = Routes::new(session)
+        .add_service(credential)
+        .add_service(admin);
+    let axum = routes.prepare().into_axum_router();
+    Routes::from(axum.layer(edge::EdgeLayer::new(config)))
 }

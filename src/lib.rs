@@ -12,3 +12,4 @@ pub mod session;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod vault;

@@ -27,10 +27,11 @@ use self::accept::{accept, listen};
 use self::readiness::Readiness;
 use self::tls::Certificates;
 use self::worker::{Common, Ended, Workers};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::sessions::{Namespaces, Sessions};
 use crate::store::{self, Store};
 use crate::telemetry;
+use crate::vault::{self, KeyService as _, Keyring, Vault};
 
 mod accept;
 mod coalesce;
@@ -105,6 +106,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         Some(files) => Some(Arc::new(Certificates::load(files.clone())?)),
         None => None,
     };
+    let keyring = open_keyring(&config.keys, store.kind())?;
     let grpc = listen(config.grpc.listen)?;
     let http = listen(config.http.listen)?;
     Ok(Bound {
@@ -113,9 +115,24 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         grpc,
         http,
         certificates,
+        keyring,
         config,
         store,
     })
+}
+
+/// The keys of the configuration. Sessions in memory end with the process, so a key that does so, too, is
+/// good enough for them.
+fn open_keyring(keys: &config::Keys, store_kind: &str) -> anyhow::Result<Option<Arc<Keyring>>> {
+    let source = match (&keys.file, &keys.inline) {
+        (Some(path), _) => vault::Source::File(path.clone()),
+        (None, Some(text)) => vault::Source::Inline(text.0.clone()),
+        (None, None) if store_kind == "memory" => vault::Source::Process,
+        (None, None) => return Ok(None),
+    };
+    let keyring = Keyring::open(source).context("the keys cannot be read")?;
+    tracing::info!(active_key = %keyring.active_key(), "keys are in force");
+    Ok(Some(Arc::new(keyring)))
 }
 
 /// A service that has its ports, but does not serve yet.
@@ -125,6 +142,7 @@ pub struct Bound {
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     certificates: Option<Arc<Certificates>>,
+    keyring: Option<Arc<Keyring>>,
     config: Config,
     store: Arc<dyn Store>,
 }
@@ -161,7 +179,8 @@ impl Bound {
             None => thread::available_parallelism().map_or(1, NonZero::get),
         };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
-        let sessions = Arc::new(Sessions::new(Arc::clone(&self.store), namespaces));
+        let vault = self.keyring.clone().map(|keys| Arc::new(Vault::new(keys)));
+        let sessions = Arc::new(Sessions::new(Arc::clone(&self.store), namespaces, vault));
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
             config: grpc,
@@ -200,6 +219,9 @@ impl Bound {
         ));
         if let Some(certificates) = self.certificates {
             tasks.spawn(certificates.follow());
+        }
+        if let Some(keyring) = self.keyring {
+            tasks.spawn(keyring.follow());
         }
         Ok(Running {
             grpc_address: self.grpc_address,

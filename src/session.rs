@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`names`] and [`time`], then [`record`] (one session, and whether it is alive),
 //! [`marks`] (what invalidations leave behind), [`state`] on top of [`wire`] (the bytes that a session
-//! remembers), [`owner_record`] (all that one owner has, and the operations on it), [`event`].
+//! remembers), [`credentials`], [`owner_record`] (all that one owner has, and the operations on it), [`event`].
 
+pub mod credentials;
 pub mod event;
 pub mod fields;
 pub mod limits;

@@ -9,8 +9,11 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
 
+use self::encrypted_state::EncryptedState;
+use self::refreshes::Refreshes;
+use self::tenant_keys::TenantKeys;
 use crate::events::{Deed, Events};
-use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::names::{CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
     Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
 };
@@ -20,12 +23,20 @@ use crate::session::request::Fingerprint;
 use crate::store::{
     Answer, Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
+use crate::vault::Vault;
 
 pub mod call;
+mod credentials;
+mod encrypted_state;
+mod keys;
 pub mod mint;
 pub mod namespaces;
+mod refreshes;
+mod tenant_keys;
 
 pub use call::{Call, Caller, Operation};
+pub use credentials::{Refresh, Secret};
+pub use keys::{KeyStatus, KeyUse, Rewrapped, Rotation};
 pub use namespaces::Namespaces;
 
 /// The store is asked each second.
@@ -38,8 +49,16 @@ pub enum Error {
     Store(StoreError),
     /// The namespace is not in the configuration, which lists all there are.
     NamespaceUnknown,
-    /// Credentials were given, but there is no key to encrypt them with.
+    /// There is something to encrypt, but no key to do it with.
     EncryptionNotConfigured,
+    /// What is kept was not sealed for its place, or the key that it was sealed with is destroyed.
+    Unreadable,
+    /// The key-encryption key that is needed is not at hand now.
+    KeyUnavailable,
+    /// The keys are written down in a way that cannot be read.
+    KeysAtFault,
+    /// Somebody else refreshes the credential, and was not done within the time to wait.
+    RefreshInProgress,
     /// More calls are in progress than the service admits.
     Overloaded,
     /// The service is going down.
@@ -69,16 +88,27 @@ pub struct Sessions {
     events: Arc<Events>,
     /// Known once the store has answered.
     fingerprint_key: OnceLock<hmac::Key>,
+    keys: TenantKeys,
+    encrypted_state: EncryptedState,
+    refreshes: Refreshes,
     /// Looking for violations costs the store; only so many at once, and none is owed.
     violation_checks: Arc<Semaphore>,
 }
 
 impl Sessions {
-    /// The use cases over a store.
-    pub fn new(store: Arc<dyn Store>, namespaces: Namespaces) -> Sessions {
+    /// The use cases over a store. Without a vault nothing can be encrypted.
+    pub fn new(
+        store: Arc<dyn Store>,
+        namespaces: Namespaces,
+        vault: Option<Arc<Vault>>,
+    ) -> Sessions {
+        let keys = TenantKeys::new(Arc::clone(&store), vault);
         Sessions {
+            encrypted_state: EncryptedState::new(Arc::clone(&store), keys.clone()),
             store,
             namespaces,
+            keys,
+            refreshes: Refreshes::default(),
             events: Arc::new(Events::new()),
             fingerprint_key: OnceLock::new(),
             violation_checks: Arc::new(Semaphore::new(4)),
@@ -122,6 +152,13 @@ impl Sessions {
         self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
     }
 
+    /// Lets a call in that is about the whole service.
+    pub fn enter_service(&self, call: &Call) -> Result<(), Error> {
+        match &*call.caller {
+            Caller::Local => Ok(()),
+        }
+    }
+
     /// An owner's place in a namespace that allows such owners.
     pub fn place(&self, namespace: Arc<Namespace>, owner: Owner) -> Result<Place, Error> {
         if owner.is_anonymous() && !namespace.limits.allow_anonymous {
@@ -134,14 +171,22 @@ impl Sessions {
         Ok(Place { namespace, owner })
     }
 
-    /// Makes a session, or finds the live one of its conversation.
+    /// Makes a session with its first secrets, or finds the live one of its conversation.
     pub async fn create(
         &self,
         call: &Call,
         place: &Place,
-        create: Create,
+        mut create: Create,
+        secrets: Vec<(CredentialName, Secret)>,
     ) -> Result<Created, Error> {
-        let created = self.store.create(place, create).await?;
+        if !secrets.is_empty() {
+            create.credentials = self.seal_first(place, create.record_id, &secrets).await?;
+        }
+        if place.namespace.limits.encrypt_state {
+            self.encrypted_state.seal_create(place, &mut create).await?;
+        }
+        let mut created = self.store.create(place, create).await?;
+        self.opened(place, &mut created.session).await?;
         let deed = if created.created {
             Deed::Created
         } else {
@@ -160,7 +205,9 @@ impl Sessions {
         read: Read,
     ) -> Result<Session, Error> {
         let answer = self.store.read(place, id, read).await;
-        self.told(call, place, id, answer, Deed::Retrieved)
+        let mut session = self.told(call, place, id, answer, Deed::Retrieved)?;
+        self.opened(place, &mut session).await?;
+        Ok(session)
     }
 
     /// Changes single keys of a session.
@@ -171,8 +218,15 @@ impl Sessions {
         id: &SessionId,
         update: Update,
     ) -> Result<Updated, Error> {
-        let answer = self.store.update(place, id, update).await;
-        self.told(call, place, id, answer, Deed::Updated)
+        let answer = if place.namespace.limits.encrypt_state {
+            self.encrypted_state.update(place, id, update).await
+        } else {
+            let updated = self.store.update(place, id, update).await;
+            updated.map_err(Error::from)
+        };
+        let mut updated = self.told(call, place, id, answer, Deed::Updated)?;
+        self.opened(place, &mut updated.session).await?;
+        Ok(updated)
     }
 
     /// Gives a session a new id.
@@ -191,7 +245,9 @@ impl Sessions {
             .into());
         }
         let answer = self.store.rotate(place, id, rotate).await;
-        self.told(call, place, id, answer, Deed::Rotated)
+        let mut rotated = self.told(call, place, id, answer, Deed::Rotated)?;
+        self.opened(place, &mut rotated.session).await?;
+        Ok(rotated)
     }
 
     /// Ends a session on its owner's behalf.
@@ -243,7 +299,11 @@ impl Sessions {
             )
             .into());
         }
-        Ok(self.store.list(place, page).await?)
+        let (mut sessions, more) = self.store.list(place, page).await?;
+        for session in &mut sessions {
+            self.opened(place, session).await?;
+        }
+        Ok((sessions, more))
     }
 
     /// Claims a key.
@@ -272,22 +332,46 @@ impl Sessions {
 
     /// Passes an answer about one session on. Where there is none for this owner, the reason is looked for
     /// on the inside, after the answer: it must not take longer for a session that somebody else has.
-    fn told<T>(
+    fn told<T, E>(
         &self,
         call: &Call,
         place: &Place,
         id: &SessionId,
-        answer: Answer<T>,
+        answer: Result<T, E>,
         deed: Deed,
-    ) -> Result<T, Error> {
-        match &answer {
-            Ok(_) => self.tell(call, place, id, deed),
-            Err(StoreError::Refused(Refusal::NotFound)) => {
-                self.look_for_violation(call, place, id);
-            }
-            Err(_) => {}
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let answer = self.found(call, place, id, answer)?;
+        self.tell(call, place, id, deed);
+        Ok(answer)
+    }
+
+    /// The same for what nobody on the inside has to hear of.
+    fn found<T, E>(
+        &self,
+        call: &Call,
+        place: &Place,
+        id: &SessionId,
+        answer: Result<T, E>,
+    ) -> Result<T, Error>
+    where
+        Error: From<E>,
+    {
+        let answer = answer.map_err(Error::from);
+        if let Err(Error::Store(StoreError::Refused(Refusal::NotFound))) = answer {
+            self.look_for_violation(call, place, id);
         }
-        Ok(answer?)
+        answer
+    }
+
+    /// Opens the state of an answer where the namespace encrypts it.
+    async fn opened(&self, place: &Place, session: &mut Session) -> Result<(), Error> {
+        if place.namespace.limits.encrypt_state {
+            self.encrypted_state.open(place, session).await?;
+        }
+        Ok(())
     }
 
     fn look_for_violation(&self, call: &Call, place: &Place, id: &SessionId) {

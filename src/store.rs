@@ -15,12 +15,14 @@ use self::memory::MemoryStore;
 use self::redis::RedisStore;
 use crate::config;
 use crate::config::redis::RedisConfig;
+use crate::session::credentials::Sealed;
 use crate::session::event::{Event, What};
 use crate::session::limits::Limits;
 use crate::session::marks::{Reach, Subject};
-use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
+    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
+    Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
@@ -167,6 +169,26 @@ pub struct Watch {
     pub events: BoxStream<'static, Answer<Logged>>,
 }
 
+/// A tenant's wrapped key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantKey {
+    /// The namespace.
+    pub namespace: NamespaceName,
+    /// The tenant.
+    pub tenant: Box<str>,
+    /// The key, wrapped.
+    pub wrapped: Sealed,
+}
+
+/// A page of wrapped keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantKeys {
+    /// The keys, in no order.
+    pub keys: Vec<TenantKey>,
+    /// Where the next page begins; `None`: this was the last. Only the store can read it.
+    pub next: Option<String>,
+}
+
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -229,6 +251,71 @@ pub trait Store: Send + Sync + 'static {
 
     /// Claims a key: true exactly once until its TTL has passed.
     async fn claim_once(&self, place: &Place, claim: Claim) -> Answer<Claimed>;
+
+    /// Looks a credential up and slides its session, by [`OwnerRecord::credential`]. A name that is not there
+    /// is no error: the answer says which version it would get.
+    ///
+    /// [`OwnerRecord::credential`]: crate::session::owner_record::OwnerRecord::credential
+    async fn credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+    ) -> Answer<Looked>;
+
+    /// Writes a credential if the version that it was sealed for is still the next one, and, for the result
+    /// of a refresh, if the lease is still held. Answers the version that is kept now. Slides.
+    async fn put_credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        put: PutCredential,
+    ) -> Answer<u64>;
+
+    /// Destroys a credential. Answers whether there was one. Slides.
+    async fn delete_credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+    ) -> Answer<bool>;
+
+    /// Gives the right to refresh a credential to one caller at a time. Never waits. Slides.
+    async fn begin_refresh(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        begin: BeginRefresh,
+    ) -> Answer<Begun>;
+
+    /// Gives the right to refresh back. Answers whether it was held; one that was lost is no error. Slides.
+    async fn abandon_refresh(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+        lease: LeaseId,
+    ) -> Answer<bool>;
+
+    /// The key under which a tenant's data is sealed, itself wrapped by a key that the store never sees.
+    async fn tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<Option<Sealed>>;
+
+    /// Keeps a tenant's wrapped key if what is kept is still `expected` (`None`: nothing). Answers whether it
+    /// is kept now. It stays until it is destroyed, whatever happens to the tenant's sessions.
+    async fn put_tenant_key(
+        &self,
+        namespace: &NamespaceName,
+        tenant: &str,
+        expected: Option<&Sealed>,
+        wrapped: Sealed,
+    ) -> Answer<bool>;
+
+    /// Destroys a tenant's wrapped key, for ever. Answers whether there was one.
+    async fn destroy_tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<bool>;
+
+    /// Some of the wrapped keys of all namespaces, from the start or from where an earlier page ended. A key
+    /// that is there all the time is on one of the pages, at least once.
+    async fn tenant_keys(&self, after: Option<String>) -> Answer<TenantKeys>;
 
     /// Who bears an id, over all owners of the namespace, alive or lately ended. For telling a violation
     /// from a miss, after the answer has gone out.

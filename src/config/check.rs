@@ -20,6 +20,7 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
     checking.tls(draft);
     checking.listen(&draft.config);
     checking.store(&draft.config.store);
+    checking.keys(&draft.config);
     checking.log(&draft.config.log.filter);
     let defaults = &draft.config.defaults;
     checking.limits(
@@ -181,6 +182,57 @@ impl Checking<'_> {
             if let Some(path) = path {
                 self.file(key, path);
             }
+        }
+    }
+
+    fn keys(&mut self, config: &Config) {
+        let keys = &config.keys;
+        if keys.file.is_some() && keys.inline.is_some() {
+            self.service(
+                "keys.inline",
+                "is given beside keys.file",
+                "give the keys in one place",
+            );
+        }
+        if let Some(path) = &keys.file {
+            self.file("keys.file", path);
+            self.private("keys.file", path);
+        }
+        let has_key = keys.file.is_some() || keys.inline.is_some();
+        if has_key || config.store.url.starts_with("memory:") {
+            return;
+        }
+        let default = (Slot::Default("encrypt_state"), &config.defaults);
+        let listed = config.namespaces.iter().map(|(name, limits)| {
+            let name = name.as_str().to_owned();
+            (Slot::Namespace(name, "encrypt_state"), limits)
+        });
+        for (slot, limits) in std::iter::once(default).chain(listed) {
+            // What a namespace takes from the defaults is told there.
+            if limits.encrypt_state && self.origins.is_set(&slot) {
+                self.fault(
+                    &slot,
+                    "asks for encryption, but there is no key",
+                    "set keys.file; `tenure keys new` makes a key",
+                );
+            }
+        }
+    }
+
+    /// A file that holds secrets.
+    fn private(&mut self, key: &'static str, path: &Path) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let Ok(metadata) = fs::metadata(path) else {
+            return;
+        };
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let shown = path.display();
+            self.service(
+                key,
+                format!("{shown} may be used by others (mode {mode:04o})"),
+                format!("chmod 600 {shown}"),
+            );
         }
     }
 

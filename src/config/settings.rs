@@ -60,6 +60,10 @@ pub(super) static SECTIONS: &[Section] = &[
         about: "What keeps the sessions. The bounds are those of the memory store.",
     },
     Section {
+        name: "keys",
+        about: "The key-encryption keys, under which credentials and encrypted state are sealed. Without any, the memory store uses a random one for the process; any other store refuses what would have to be encrypted. See ENCRYPTION.md.",
+    },
+    Section {
         name: "log",
         about: "The log on stderr.",
     },
@@ -171,6 +175,10 @@ settings! {
             "Events that the memory store keeps per namespace for watchers that resume.";
         "store.sweep_interval" => config.store.sweep_interval: Lasting(10 * MILLISECOND, HOUR),
             "How often what has expired is removed. Only space depends on it: an expired session is never served.";
+        "keys.file" => config.keys.file: Optional(Path),
+            "A file of mode 0600 with one `ID:KEY` on each line, where KEY is 32 bytes in base64; the last one is the newest. Read again when it changes.";
+        "keys.inline" => config.keys.inline: Optional(Hidden),
+            "The same keys as text, with commas or line breaks between them; meant for the environment.", secret: true;
         "log.filter" => config.log.filter: Text("log filter"),
             "Which lines: a level (`error`, `warn`, `info`, `debug`, `trace`), also per module (`info,tenure=debug`).";
         "log.format" => config.log.format: Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
@@ -225,6 +233,8 @@ settings! {
             "Bytes of one credential.";
         "watch_updates" => watch_updates: Switch,
             "Whether watchers are told of updates.";
+        "encrypt_state" => encrypt_state: Switch,
+            "Whether the values of the state are sealed before the store sees them; their keys stay in clear. Change it only for a namespace without sessions.";
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::convert::{answer, request};
+use super::convert::{answer, credential, request};
 use super::v1;
 use super::v1::session_service_server::SessionService;
 use super::watch::{self, EventStream, Filter};
@@ -16,9 +16,10 @@ use crate::session::owner_record::{PageStart, Read, Shown};
 use crate::sessions::{Call, Error, Sessions};
 use crate::store::{Cursor, Place};
 
-/// The service over the use cases.
+/// The services over the use cases: this one, and those of credentials and of the admin.
+#[derive(Clone)]
 pub(super) struct Service {
-    sessions: Arc<Sessions>,
+    pub(super) sessions: Arc<Sessions>,
     heartbeat: Duration,
     stopping: CancellationToken,
 }
@@ -48,7 +49,7 @@ impl Service {
         self.sessions.place(namespace, owner)
     }
 
-    fn enter_with_id(
+    pub(super) fn enter_with_id(
         &self,
         call: &Call,
         namespace: &str,
@@ -62,7 +63,7 @@ impl Service {
 }
 
 /// What the edge knows of a call, and its message.
-fn taken_apart<T>(mut request: Request<T>) -> Result<(Call, T), Error> {
+pub(super) fn taken_apart<T>(mut request: Request<T>) -> Result<(Call, T), Error> {
     // Every way in leads through the edge. Without it nobody has a right to anything.
     let call = request.extensions_mut().remove::<Call>();
     Ok((call.ok_or(Error::Internal)?, request.into_inner()))
@@ -76,8 +77,9 @@ impl SessionService for Service {
     ) -> Result<Response<v1::CreateSessionResponse>, Status> {
         let (call, mut request) = taken_apart(request)?;
         let place = self.enter(&call, &request.namespace, request.owner.take())?;
-        let create = request::create(&self.sessions, &place, request)?;
-        let created = self.sessions.create(&call, &place, create).await?;
+        let secrets = credential::first(&mut request, &place)?;
+        let create = request::create(&self.sessions, &place, request, &secrets)?;
+        let created = self.sessions.create(&call, &place, create, secrets).await?;
         Ok(Response::new(answer::created(&place, created)))
     }
 

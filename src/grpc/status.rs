@@ -17,6 +17,9 @@ const DOMAIN: &str = "tenure";
 /// When it is worth trying again while the service is busy or going down.
 const RETRY_SOON: Duration = Duration::from_millis(200);
 
+/// When a key that is missing may have come.
+const RETRY_KEY: Duration = Duration::from_secs(1);
+
 impl From<Error> for Status {
     fn from(error: Error) -> Status {
         match error {
@@ -31,7 +34,32 @@ impl From<Error> for Status {
             Error::EncryptionNotConfigured => Told::new(
                 Code::FailedPrecondition,
                 "ENCRYPTION_NOT_CONFIGURED",
-                "this service has no key to encrypt credentials with",
+                "this service has no key to encrypt with; its operator gives it one with keys.file",
+            )
+            .into(),
+            Error::Unreadable => Told::new(
+                Code::DataLoss,
+                "DATA_UNREADABLE",
+                "what is kept does not open: its tenant's key was destroyed, or somebody has changed it",
+            )
+            .into(),
+            Error::KeyUnavailable => Told::new(
+                Code::Unavailable,
+                "KEY_UNAVAILABLE",
+                "this instance does not have the key that is needed; its log says which",
+            )
+            .retry(RETRY_KEY)
+            .into(),
+            Error::KeysAtFault => Told::new(
+                Code::FailedPrecondition,
+                "KEYS_AT_FAULT",
+                "the keys cannot be read, the old ones stay in force; this service's log says why",
+            )
+            .into(),
+            Error::RefreshInProgress => Told::new(
+                Code::Aborted,
+                "REFRESH_IN_PROGRESS",
+                "somebody else is refreshing this credential and was not done in time; ask again",
             )
             .into(),
             Error::Overloaded => Told::new(
@@ -241,7 +269,32 @@ fn of_refusal(refusal: Refusal) -> Status {
         )
         .field("request_id", "was used for another request")
         .into(),
+        Refusal::CredentialNotFound => Told::new(
+            Code::NotFound,
+            "CREDENTIAL_NOT_FOUND",
+            "the session has no credential of this name",
+        )
+        .into(),
+        Refusal::LeaseLost => Told::new(
+            Code::Aborted,
+            "REFRESH_LEASE_LOST",
+            "the lease has run out, or the credential was written or destroyed since it was given",
+        )
+        .into(),
+        Refusal::CredentialChanged => contended("CREDENTIAL_CHANGED"),
+        Refusal::OtherRecord => contended("SESSION_CHANGED"),
     }
+}
+
+/// What the use cases have tried again in vain.
+fn contended(reason: &'static str) -> Status {
+    Told::new(
+        Code::Aborted,
+        reason,
+        "others keep changing the same at the same time; try again",
+    )
+    .retry(RETRY_SOON)
+    .into()
 }
 
 fn ended(reason: EndReason) -> Status {
@@ -327,6 +380,14 @@ fn limit(exceeded: LimitExceeded) -> Status {
         LimitName::ClaimsPerOwner => (
             "TOO_MANY_CLAIMS",
             format!("the owner would hold {asked} claims of at most {maximum}"),
+        ),
+        LimitName::CredentialsPerSession => (
+            "TOO_MANY_CREDENTIALS",
+            format!("the session would have {asked} credentials of at most {maximum}"),
+        ),
+        LimitName::CredentialBytes => (
+            "CREDENTIAL_TOO_LARGE",
+            format!("the credential takes {asked} bytes of at most {maximum}"),
         ),
     };
     Told::new(Code::ResourceExhausted, reason, text)

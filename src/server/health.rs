@@ -13,7 +13,12 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use super::readiness::State;
 
 /// The services whose health can be asked for; empty is the whole server.
-const SERVICES: [&str; 2] = ["", "tenure.v1.SessionService"];
+const SERVICES: [&str; 4] = [
+    "",
+    "tenure.v1.SessionService",
+    "tenure.v1.CredentialService",
+    "tenure.admin.v1.AdminService",
+];
 
 /// Tells [`State`] to gRPC clients.
 pub(crate) struct Answers {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::limits::{LimitName, Limits};
-use super::names::{Owner, RequestId, SessionId};
+use super::names::{CredentialName, LeaseId, Owner, RequestId, SessionId};
 use super::record::Mcp;
 use super::refusal::Refusal;
 use super::time::Time;
@@ -89,6 +89,37 @@ pub fn claim_key(text: &str) -> Result<Box<str>, Refusal> {
 pub fn claim_ttl(ttl: Option<Duration>) -> Result<Duration, Refusal> {
     let ttl = ttl.ok_or_else(|| Refusal::invalid("ttl", "must be given"))?;
     within("ttl", ttl, Limits::LONGEST_CLAIM)
+}
+
+/// The name of a credential.
+pub fn credential_name(field: &'static str, text: &str) -> Result<CredentialName, Refusal> {
+    CredentialName::new(text).map_err(|bad| Refusal::invalid(field, bad.0))
+}
+
+/// A lease, as it was given out.
+pub fn lease_id(text: &str) -> Result<LeaseId, Refusal> {
+    match uuid::Uuid::try_parse(text) {
+        Ok(uuid) => Ok(LeaseId(uuid)),
+        Err(_) => Err(Refusal::invalid(
+            "lease_id",
+            "must be the lease_id that BeginRefresh gave",
+        )),
+    }
+}
+
+/// How long a lease holds.
+pub fn lease_ttl(ttl: Option<Duration>) -> Result<Duration, Refusal> {
+    within(
+        "lease_ttl",
+        ttl.unwrap_or(Limits::LEASE),
+        Limits::LONGEST_LEASE,
+    )
+}
+
+/// How long to wait for another caller's refresh. Longer is no mistake: the deadline ends it.
+pub fn refresh_wait(wait: Option<Duration>) -> Duration {
+    wait.unwrap_or(Limits::REFRESH_WAIT)
+        .min(Limits::LONGEST_REFRESH_WAIT)
 }
 
 /// A text for the audit trail.

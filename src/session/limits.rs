@@ -50,6 +50,8 @@ pub struct Limits {
     pub credential_bytes: usize,
     /// Whether watchers are told of updates.
     pub watch_updates: bool,
+    /// Whether the values of the state are sealed before the store sees them.
+    pub encrypt_state: bool,
 }
 
 impl Limits {
@@ -67,6 +69,14 @@ impl Limits {
     pub const PROVIDER_SESSION_BYTES: usize = 256;
     /// Bytes of a claim's key.
     pub const CLAIM_KEY_BYTES: usize = 256;
+    /// How long the right to refresh a credential holds, when the caller does not say.
+    pub const LEASE: Duration = Duration::from_secs(30);
+    /// The longest that it holds.
+    pub const LONGEST_LEASE: Duration = Duration::from_mins(5);
+    /// How long a caller waits for another one's refresh when it does not say.
+    pub const REFRESH_WAIT: Duration = Duration::from_secs(30);
+    /// The longest that it waits.
+    pub const LONGEST_REFRESH_WAIT: Duration = Duration::from_mins(5);
 }
 
 impl Default for Limits {
@@ -92,6 +102,7 @@ impl Default for Limits {
             credentials_per_session: 16,
             credential_bytes: 16 * 1024,
             watch_updates: false,
+            encrypt_state: false,
         }
     }
 }
@@ -126,6 +137,10 @@ pub enum LimitName {
     AnonymousSessions,
     /// [`Limits::claims_per_owner`].
     ClaimsPerOwner,
+    /// [`Limits::credentials_per_session`].
+    CredentialsPerSession,
+    /// [`Limits::credential_bytes`].
+    CredentialBytes,
 }
 
 impl LimitName {
@@ -141,6 +156,8 @@ impl LimitName {
             LimitName::SessionsPerTenant => "sessions_per_tenant",
             LimitName::AnonymousSessions => "anonymous_sessions",
             LimitName::ClaimsPerOwner => "claims_per_owner",
+            LimitName::CredentialsPerSession => "credentials_per_session",
+            LimitName::CredentialBytes => "credential_bytes",
         }
     }
 }

@@ -154,3 +154,34 @@ pub struct RecordId(pub u128);
 /// A client's own id of a request that may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub uuid::Uuid);
+
+/// The name of a credential, unique within its session.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialName(Arc<str>);
+
+impl CredentialName {
+    /// Takes 1 to 64 of letters, digits, '.', '_', '-'.
+    pub fn new(text: &str) -> Result<CredentialName, BadName> {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(sound) {
+            Ok(CredentialName(text.into()))
+        } else {
+            Err(BadName("must be 1 to 64 of letters, digits, '.', '_', '-'"))
+        }
+    }
+
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Names the right of one caller to refresh a credential. Whoever knows it may complete the refresh.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub uuid::Uuid);
+
+impl fmt::Debug for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseId(redacted)")
+    }
+}

@@ -7,6 +7,7 @@
 
 mod claim;
 mod create;
+mod credentials;
 mod end;
 mod list;
 mod live;
@@ -18,6 +19,7 @@ mod update;
 
 pub use claim::{Claim, Claimed};
 pub use create::{Create, Created, OnExisting};
+pub use credentials::{BeginRefresh, Begun, Credential, Looked, PutCredential};
 pub use end::{Invalidation, Target};
 pub use list::{Page, PageStart};
 pub use read::{Read, Shown};
@@ -332,6 +334,7 @@ fn shown(id: &SessionId, record: &Record, state: Option<State>) -> Session {
         id: id.clone(),
         meta: record.kept.meta(),
         state,
+        credential_names: record.kept.credential_names(),
     }
 }
 

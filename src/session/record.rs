@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::Credentials;
 use super::marks::Mark;
-use super::names::{RecordId, SessionId};
+use super::names::{CredentialName, RecordId, SessionId};
 use super::refusal::EndReason;
 use super::state::State;
 use super::time::Time;
@@ -103,6 +104,8 @@ pub struct Extras {
     pub labels: Option<Arc<[Box<str>]>>,
     /// What revives the MCP session elsewhere.
     pub mcp: Option<Arc<Mcp>>,
+    /// The credentials.
+    pub credentials: Option<Box<Credentials>>,
 }
 
 impl From<Meta> for Kept {
@@ -112,6 +115,7 @@ impl From<Meta> for Kept {
             conversation: meta.conversation,
             labels: meta.labels,
             mcp: meta.mcp,
+            credentials: None,
         };
         Kept {
             record_id: meta.record_id,
@@ -158,6 +162,21 @@ impl Kept {
     /// The conversation it serves.
     pub fn conversation(&self) -> Option<&Arc<str>> {
         self.extras.as_ref()?.conversation.as_ref()
+    }
+
+    /// The credentials, if it has or had any.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.extras.as_ref()?.credentials.as_deref()
+    }
+
+    /// The credentials' names, in order.
+    pub fn credential_names(&self) -> Vec<CredentialName> {
+        self.credentials().map_or_else(Vec::new, Credentials::names)
+    }
+
+    /// The credentials, if it has or had any, to change them.
+    pub fn credentials_mut(&mut self) -> Option<&mut Credentials> {
+        self.extras.as_mut()?.credentials.as_deref_mut()
     }
 
     /// What not every session has, to change it.
@@ -245,6 +264,10 @@ impl Extras {
             + text(&self.conversation)
             + labels
             + mcp
+            + self
+                .credentials
+                .as_deref()
+                .map_or(0, Credentials::len_bytes)
     }
 }
 
@@ -268,4 +291,6 @@ pub struct Session {
     pub meta: Meta,
     /// The state, or the part of it that was asked for.
     pub state: Option<State>,
+    /// The names of its credentials, in order.
+    pub credential_names: Vec<CredentialName>,
 }

@@ -85,6 +85,14 @@ pub enum Refusal {
     },
     /// The request id was used for another request.
     RequestIdReused,
+    /// The id bears another record than the one that the update was sealed for.
+    OtherRecord,
+    /// The session has no credential of this name.
+    CredentialNotFound,
+    /// Somebody else wrote the credential first: the version to write is not the next one any more.
+    CredentialChanged,
+    /// The right to refresh the credential ran out, went to somebody else, or ended with the credential.
+    LeaseLost,
 }
 
 impl Refusal {

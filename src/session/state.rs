@@ -11,10 +11,19 @@ use super::wire::{self, Fault, Kind};
 /// The integers that every client can hold lie within plus or minus this.
 pub const LARGEST_INTEGER: i64 = (1 << 53) - 1;
 
+/// What a sealed value begins with. No plain value does: it would be a field without a number.
+pub const SEALED_VALUE: u8 = 1;
+
+/// By how many bytes a sealed value is longer than the plain one.
+pub const SEALED_VALUE_OVERHEAD: usize = 46;
+
 /// The incremented keys, with their values after the change.
 pub type Increments = Vec<(Box<str>, i64)>;
 
 /// A session's state: a `google.protobuf.Struct` in its plain wire form, keys unique, values sound.
+///
+/// Where the namespace encrypts state, it has the same form, with sealed bytes in the place of each value:
+/// to a store they are values like any others, that it sets, removes and gives back without looking in.
 #[derive(Clone)]
 pub struct State(Arc<[u8]>);
 
@@ -154,8 +163,29 @@ impl State {
 
     fn check_size(&self, keys: usize, limits: &Limits) -> Result<(), Refusal> {
         LimitName::StateKeys.check(keys, limits.state_keys)?;
-        LimitName::StateBytes.check(self.0.len(), limits.state_bytes)?;
+        LimitName::StateBytes.check(self.counted_bytes(limits), limits.state_bytes)?;
         Ok(())
+    }
+
+    /// How many bytes count against the limit: of sealed values those that are in the seal, so that a
+    /// namespace allows the same with encryption as without.
+    fn counted_bytes(&self, limits: &Limits) -> usize {
+        if !limits.encrypt_state || !self.is_sealed() {
+            return self.0.len();
+        }
+        let entries = self.entries().into_iter();
+        entries
+            .map(|(key, value)| {
+                let plain = value.len().saturating_sub(SEALED_VALUE_OVERHEAD);
+                wire::entry_len(key.len(), plain)
+            })
+            .sum()
+    }
+
+    /// Whether its values are sealed. They are all, or none is.
+    pub fn is_sealed(&self) -> bool {
+        // Of a plain entry the first bytes are frames and the key.
+        wire::first_value(&self.0).is_some_and(|value| value.first() == Some(&SEALED_VALUE))
     }
 }
 

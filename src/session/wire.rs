@@ -148,11 +148,29 @@ pub fn put_element(out: &mut Vec<u8>, content: &[u8]) {
 
 /// Appends an entry of a map with its frame.
 pub fn put_entry(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let inner = 2 + varint_len(key.len()) + key.len() + varint_len(value.len()) + value.len();
+    let inner = inner_len(key.len(), value.len());
     out.push(ELEMENT_TAG);
     put_varint(out, inner as u64);
     put_delimited(out, 0x0A, key);
     put_delimited(out, 0x12, value);
+}
+
+/// How many bytes an entry of a map takes with its frame.
+pub fn entry_len(key_len: usize, value_len: usize) -> usize {
+    let inner = inner_len(key_len, value_len);
+    1 + varint_len(inner) + inner
+}
+
+fn inner_len(key_len: usize, value_len: usize) -> usize {
+    2 + varint_len(key_len) + key_len + varint_len(value_len) + value_len
+}
+
+/// The value of a map's first entry.
+pub fn first_value(entries: &[u8]) -> Option<&[u8]> {
+    match Fields::of(entries).next_field() {
+        Ok(Some((1, Field::Delimited(entry)))) => Some(entry_parts(entry).ok()?.1),
+        _ => None,
+    }
 }
 
 fn varint_len(value: usize) -> usize {

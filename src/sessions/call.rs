@@ -74,19 +74,27 @@ operations! {
     "tenure.v1.SessionService":
         CreateSession, GetSession, UpdateSession, TouchSession, RotateSession, DeleteSession,
         InvalidateSessions, ListSessions, WatchSessions, ClaimOnce;
+    "tenure.v1.CredentialService":
+        PutCredential, GetCredential, DeleteCredential, ListCredentials, BeginRefresh,
+        CompleteRefresh, AbandonRefresh;
+    "tenure.admin.v1.AdminService":
+        GetKeyStatus, RotateKeys, RewrapKeys, DestroyTenantKey;
 }
 
 impl Operation {
     /// Whether its answer is a stream.
     pub fn is_stream(self) -> bool {
-        matches!(self, Operation::WatchSessions)
+        matches!(self, Operation::WatchSessions | Operation::RewrapKeys)
     }
 
     /// Whether it takes access away. Such calls are served however busy the service is.
     pub fn is_ending(self) -> bool {
         matches!(
             self,
-            Operation::DeleteSession | Operation::InvalidateSessions
+            Operation::DeleteSession
+                | Operation::InvalidateSessions
+                | Operation::DeleteCredential
+                | Operation::DestroyTenantKey
         )
     }
 }

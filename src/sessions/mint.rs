@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::session::names::{Owner, RecordId, RequestId, SessionId};
+use crate::session::names::{LeaseId, Owner, RecordId, RequestId, SessionId};
 
 /// A new id: a random UUID for a named owner.
 ///
@@ -37,6 +37,11 @@ pub fn rotated_id(owner: &Owner, old: &SessionId) -> SessionId {
 /// A new record's id.
 pub fn record_id() -> RecordId {
     RecordId(u128::from_le_bytes(random()))
+}
+
+/// A new lease's id.
+pub fn lease_id() -> LeaseId {
+    LeaseId(Uuid::from_bytes(random_v4()))
 }
 
 /// Random bytes from the generator that the operating system seeds.

@@ -11,7 +11,9 @@ mod index;
 mod revoke;
 mod shard;
 mod slab;
+mod step;
 mod sweep;
+mod tenant_keys;
 mod wide_marks;
 
 use std::collections::HashMap;
@@ -26,25 +28,25 @@ use aws_lc_rs::rand;
 use parking_lot::{Mutex, MutexGuard};
 
 use self::event_log::EventLog;
-use self::fleet::{Fleet, moment};
-use self::shard::{Address, Hashes, Shard, Size, Totals};
+use self::fleet::Fleet;
+use self::shard::{Address, Hashes, Shard, Totals};
+use self::step::{Growth, leaves_tombstone};
 use self::sweep::Round;
+use self::tenant_keys::KeyRing;
 use super::{
     Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
-    Watch,
+    TenantKeys, Watch,
 };
 use crate::config;
-use crate::session::event::{Change, Event, What};
-use crate::session::limits::LimitName;
-use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::credentials::Sealed;
+use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    Claim, Claimed, Create, Created, Moment, OwnerRecord, Page, Read, Rotate, Rotated, Update,
-    Updated,
+    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
+    Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::Request;
-use crate::session::time::Time;
 
 /// How much a memory store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,22 +82,11 @@ pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
     totals: Totals,
     round: Mutex<Round>,
-}
-
-/// What an operation may make, beyond changing what is there.
-#[derive(Clone, Copy, Debug)]
-struct Growth {
-    sessions: usize,
-    /// At most so many bytes; `None`: it must be done, room or no room.
-    bytes: Option<usize>,
-    /// The shortest time after which something that it makes may be over.
-    soonest: Option<Duration>,
+    tenant_keys: KeyRing,
 }
 
 impl MemoryStore {
     const SHARDS: usize = 256;
-    /// How often an operation that finds no room is tried again after giving back what is over.
-    const TRIES: usize = 2;
 
     /// An empty store.
     pub fn new(bounds: impl Into<Bounds>, clock: Clock) -> MemoryStore {
@@ -111,6 +102,7 @@ impl MemoryStore {
                 .collect(),
             totals: Totals::default(),
             round: Mutex::default(),
+            tenant_keys: KeyRing::default(),
         }
     }
 
@@ -142,156 +134,13 @@ impl MemoryStore {
         self.shards[number].lock()
     }
 
-    /// Runs an operation that can only read and slide.
-    fn read_record<T>(
-        &self,
-        place: &Place,
-        address: Address,
-        read: impl FnOnce(&mut OwnerRecord, &Moment<'_>) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
-        let Some(fleet) = self.fleet(&place.namespace.name) else {
-            return Err(Refusal::NotFound);
-        };
-        let mut shard = self.shard(address);
-        let Some(number) = shard.find(&fleet, &place.owner, address) else {
-            return Err(Refusal::NotFound);
-        };
-        let marks = fleet.marks.concerning(&place.owner);
-        let moment = moment(&place.namespace, self.clock.now(), &marks);
-        let slot = shard.slot_mut(number).ok_or(Refusal::NotFound)?;
-        read(&mut slot.record, &moment)
-    }
-
-    /// Runs an operation that changes or makes an owner's record.
-    fn change_record<T>(
-        &self,
-        place: &Place,
-        address: Address,
-        growth: Option<Growth>,
-        change: impl Fn(&mut OwnerRecord, &Moment<'_>, &mut Vec<Event>) -> Result<T, Refusal>,
-    ) -> Answer<T> {
-        let fleet = match growth {
-            Some(_) => self.fleet_or_new(&place.namespace),
-            None => self.fleet(&place.namespace.name).ok_or(Refusal::NotFound)?,
-        };
-        let mut shard = self.shard(address);
-        let found = shard.find(&fleet, &place.owner, address);
-        let marks = fleet.marks.concerning(&place.owner);
-        let mut moment = moment(&place.namespace, self.clock.now(), &marks);
-        let mut events = Vec::new();
-
-        let room = growth.is_none_or(|growth| {
-            growth
-                .bytes
-                .is_none_or(|bytes| self.has_room(growth.sessions, bytes + Size::SLOT))
-        });
-        if growth.is_some_and(|growth| growth.sessions > 0) {
-            moment.usage = fleet.usage(&place.owner);
+    /// Counts what a change of the tenants' keys did. Whether it did anything.
+    fn kept_key(&self, changes: Option<(usize, usize)>) -> bool {
+        if let Some((before, after)) = changes {
+            fleet::shift(&self.totals.bytes, before, after);
         }
-        let (number, before, answer) = match found {
-            Some(number) if room => {
-                let slot = shard.slot_mut(number).ok_or(Refusal::NotFound)?;
-                let before = Size::of(&slot.record);
-                let answer = change(&mut slot.record, &moment, &mut events)?;
-                (number, before, answer)
-            }
-            // A record to throw away if the operation is refused, or turns out to need room that is not
-            // there.
-            _ => {
-                let known = found.and_then(|number| shard.slot(number));
-                let before = known.map_or(Size::default(), |slot| Size::of(&slot.record));
-                let mut record = known.map_or_else(
-                    || OwnerRecord::new(place.owner.clone()),
-                    |slot| slot.record.clone(),
-                );
-                let answer = change(&mut record, &moment, &mut events)?;
-                if found.is_none() && record.is_empty() {
-                    return Ok(answer);
-                }
-                let after = Size::of(&record);
-                if !room && !self.has_room_for(before, after) {
-                    return Err(StoreError::Full);
-                }
-                let number = if let Some(number) = found {
-                    shard.slot_mut(number).ok_or(Refusal::NotFound)?.record = record;
-                    number
-                } else {
-                    shard.insert(&fleet, address, record)
-                };
-                (number, before, answer)
-            }
-        };
-        let soonest = self.soonest(&moment, growth, &events);
-        shard.conclude(&self.hashes, &self.totals, number, before, events, soonest);
-        Ok(answer)
+        changes.is_some()
     }
-
-    /// When something may be over that an operation has made.
-    #[expect(clippy::unused_self, reason = "reads better beside its caller")]
-    fn soonest(
-        &self,
-        moment: &Moment<'_>,
-        growth: Option<Growth>,
-        events: &[Event],
-    ) -> Option<Time> {
-        let tombstone = events
-            .iter()
-            .any(leaves_tombstone)
-            .then_some(moment.limits.tombstone_ttl);
-        let made = growth.and_then(|growth| growth.soonest);
-        let span = tombstone.into_iter().chain(made).min()?;
-        Some(moment.now.after(span))
-    }
-
-    /// Runs an operation that needs room, again if there was none until what is over was given back.
-    fn grow_record<T>(
-        &self,
-        place: &Place,
-        address: Address,
-        growth: Growth,
-        change: impl Fn(&mut OwnerRecord, &Moment<'_>, &mut Vec<Event>) -> Result<T, Refusal>,
-    ) -> Answer<T> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let answer = self.change_record(place, address, Some(growth), &change);
-            // Sessions that are dead must not stand in the way of new ones, swept or not.
-            let crowded = match &answer {
-                Err(StoreError::Full) => true,
-                Err(StoreError::Refused(Refusal::Limit(exceeded))) => matches!(
-                    exceeded.limit,
-                    LimitName::SessionsPerTenant | LimitName::AnonymousSessions
-                ),
-                _ => false,
-            };
-            if !crowded || tries == Self::TRIES || !self.give_back() {
-                return answer;
-            }
-        }
-    }
-
-    /// Whether there is room. Calls that run at the same moment may together overshoot by what each adds.
-    fn has_room(&self, sessions: usize, bytes: usize) -> bool {
-        self.totals.sessions.load(Ordering::Relaxed) + sessions <= self.bounds.max_sessions
-            && self.totals.bytes.load(Ordering::Relaxed) + bytes <= self.bounds.max_bytes
-    }
-
-    /// Whether there is room for what a record has become.
-    fn has_room_for(&self, before: Size, after: Size) -> bool {
-        let more_sessions = after.sessions.saturating_sub(before.sessions);
-        let more_bytes = after.bytes.saturating_sub(before.bytes);
-        (more_sessions == 0 && more_bytes == 0) || self.has_room(more_sessions, more_bytes)
-    }
-}
-
-fn leaves_tombstone(event: &Event) -> bool {
-    matches!(
-        event.what,
-        What::Session {
-            change: Change::Ended(_) | Change::Rotated { .. },
-            ..
-        }
-    )
 }
 
 /// How long a request is remembered, if it may be repeated.
@@ -410,6 +259,112 @@ impl Store for MemoryStore {
         self.grow_record(place, address, growth, |record, moment, _| {
             record.claim(moment, &claim)
         })
+    }
+
+    async fn credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+    ) -> Answer<Looked> {
+        let address = self
+            .hashes
+            .of_session(&place.namespace.name, &place.owner, id);
+        let looked = self.read_record(place, address, |record, moment| {
+            record.credential(moment, id, name)
+        })?;
+        Ok(looked)
+    }
+
+    async fn put_credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        put: PutCredential,
+    ) -> Answer<u64> {
+        let address = self
+            .hashes
+            .of_session(&place.namespace.name, &place.owner, id);
+        let growth = Growth {
+            sessions: 0,
+            bytes: Some(put.len_bytes()),
+            soonest: None,
+        };
+        self.grow_record(place, address, growth, |record, moment, _| {
+            record.put_credential(moment, id, &put)
+        })
+    }
+
+    async fn delete_credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+    ) -> Answer<bool> {
+        let address = self
+            .hashes
+            .of_session(&place.namespace.name, &place.owner, id);
+        self.change_record(place, address, None, |record, moment, _| {
+            record.delete_credential(moment, id, name)
+        })
+    }
+
+    async fn begin_refresh(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        begin: BeginRefresh,
+    ) -> Answer<Begun> {
+        let address = self
+            .hashes
+            .of_session(&place.namespace.name, &place.owner, id);
+        let answer = self.read_record(place, address, |record, moment| {
+            record.begin_refresh(moment, id, &begin)
+        })?;
+        Ok(answer)
+    }
+
+    async fn abandon_refresh(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+        lease: LeaseId,
+    ) -> Answer<bool> {
+        let address = self
+            .hashes
+            .of_session(&place.namespace.name, &place.owner, id);
+        let held = self.read_record(place, address, |record, moment| {
+            record.abandon_refresh(moment, id, name, lease)
+        })?;
+        Ok(held)
+    }
+
+    async fn tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<Option<Sealed>> {
+        Ok(self.tenant_keys.get(namespace, tenant))
+    }
+
+    async fn put_tenant_key(
+        &self,
+        namespace: &NamespaceName,
+        tenant: &str,
+        expected: Option<&Sealed>,
+        wrapped: Sealed,
+    ) -> Answer<bool> {
+        if expected.is_none() && !self.has_room(0, KeyRing::bytes_of(tenant, &wrapped)) {
+            return Err(StoreError::Full);
+        }
+        let changes = self.tenant_keys.put(namespace, tenant, expected, wrapped);
+        Ok(self.kept_key(changes))
+    }
+
+    async fn destroy_tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<bool> {
+        let changes = self.tenant_keys.destroy(namespace, tenant);
+        Ok(self.kept_key(changes))
+    }
+
+    async fn tenant_keys(&self, after: Option<String>) -> Answer<TenantKeys> {
+        Ok(self.tenant_keys.page(after.as_deref()))
     }
 
     async fn bearers(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Owner>> {

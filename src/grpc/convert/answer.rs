@@ -3,14 +3,19 @@
 use super::{duration, timestamp};
 use crate::grpc::raw::Raw;
 use crate::grpc::v1;
-use crate::session::names::Owner;
+use crate::session::names::{CredentialName, Owner};
 use crate::session::owner_record::{Created, Rotated, Updated};
 use crate::session::record::{Mcp, Session};
 use crate::store::{Place, Revoked};
 
 /// A session.
 pub(crate) fn session(place: &Place, session: Session) -> v1::Session {
-    let Session { id, meta, state } = session;
+    let Session {
+        id,
+        meta,
+        state,
+        credential_names,
+    } = session;
     v1::Session {
         id: id.as_str().to_owned(),
         namespace: place.namespace.name.as_str().to_owned(),
@@ -33,8 +38,13 @@ pub(crate) fn session(place: &Place, session: Session) -> v1::Session {
         expires_at: Some(timestamp(meta.expires_at)),
         authenticated_at: Some(timestamp(meta.authenticated_at)),
         provider_session_id: text(meta.provider_session_id.as_deref()),
-        credential_names: Vec::new(),
+        credential_names: names(&credential_names),
     }
+}
+
+/// Names of credentials.
+pub(crate) fn names(names: &[CredentialName]) -> Vec<String> {
+    names.iter().map(|name| name.as_str().to_owned()).collect()
 }
 
 /// The answer to a CreateSession.

@@ -7,7 +7,7 @@ use crate::grpc::v1;
 use crate::session::fields;
 use crate::session::limits::Limits;
 use crate::session::marks::Subject;
-use crate::session::names::{Owner, SessionId};
+use crate::session::names::{CredentialName, Owner, SessionId};
 use crate::session::owner_record::{
     Claim, Create, OnExisting, Page, PageStart, Read, Rotate, Shown, Update,
 };
@@ -16,7 +16,7 @@ use crate::session::refusal::{InvalidationReason, Refusal};
 use crate::session::request::{Fingerprint, Request};
 use crate::session::state::{Patch, State, Tail};
 use crate::session::time::Time;
-use crate::sessions::{Error, Sessions, mint};
+use crate::sessions::{Error, Secret, Sessions, mint};
 use crate::store::{Place, Revocation, Selector};
 
 /// Sessions on a page when the request does not say.
@@ -35,11 +35,9 @@ pub(crate) fn create(
     sessions: &Sessions,
     place: &Place,
     request: v1::CreateSessionRequest,
+    secrets: &[(CredentialName, Secret)],
 ) -> Result<Create, Error> {
     let (limits, owner) = (&place.namespace.limits, &place.owner);
-    if !request.credentials.is_empty() {
-        return Err(Error::EncryptionNotConfigured);
-    }
     let request_id = fields::request_id(&request.request_id)?;
     let supplied = !request.session_id.is_empty();
     let id = if supplied {
@@ -62,6 +60,7 @@ pub(crate) fn create(
         .unwrap_or_default(),
         mcp: optional(request.mcp, |mcp| mcp_of(mcp, limits))?,
         labels: labels_of("labels", request.labels)?,
+        credentials: Vec::new(),
         idle_ttl,
         max_lifetime,
         authenticated_at: past_of("authenticated_at", request.authenticated_at)?,
@@ -94,6 +93,10 @@ pub(crate) fn create(
         create.state.add_to(&mut hash);
         add_mcp(&mut hash, create.mcp.as_deref());
         add_labels(&mut hash, create.labels.as_deref());
+        hash.count(secrets.len());
+        for (name, secret) in secrets {
+            hash.part(name.as_str().as_bytes()).part(&secret.0);
+        }
         let fingerprint = hash.finish();
         Ok::<_, Error>(Request { id, fingerprint })
     })?;
@@ -161,6 +164,8 @@ pub(crate) fn update(
                 .map_err(|_| Refusal::invalid("if_revision", "must not be negative"))
         })?,
         show_state: !request.omit_state,
+        of_record: None,
+        sealed_increments: None,
         request: None,
     };
     let request_id = fields::request_id(&request.request_id)?;
@@ -403,7 +408,7 @@ fn past_of(
     })
 }
 
-fn optional<T, U, E>(
+pub(super) fn optional<T, U, E>(
     value: Option<T>,
     convert: impl FnOnce(T) -> Result<U, E>,
 ) -> Result<Option<U>, E> {

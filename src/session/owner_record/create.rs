@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::replay::{Outcome, Remembered};
 use super::{Moment, OwnerRecord, conversation_bytes, entry_bytes, shown};
+use crate::session::credentials::{Credentials, Sealed};
 use crate::session::event::{Change, Event};
 use crate::session::limits::{AtSessionLimit, LimitName};
-use crate::session::names::{RecordId, SessionId};
+use crate::session::names::{CredentialName, RecordId, SessionId};
 use crate::session::record::{Extras, Kept, Mcp, Meta, Record, Session};
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::{Request, Rpc};
@@ -29,6 +30,8 @@ pub struct Create {
     pub mcp: Option<Arc<Mcp>>,
     /// Its first labels.
     pub labels: Option<Arc<[Box<str>]>>,
+    /// Its first credentials, each of another name, sealed as version 1.
+    pub credentials: Vec<(CredentialName, Sealed)>,
     /// How long it lives unused.
     pub idle_ttl: Duration,
     /// How long it lives at most.
@@ -51,6 +54,7 @@ impl Create {
             conversation: self.conversation.clone(),
             labels: self.labels.clone(),
             mcp: self.mcp.clone(),
+            credentials: Credentials::first(&self.credentials),
         };
         let conversation = self.conversation.as_deref();
         entry_bytes(&self.id)
@@ -107,6 +111,10 @@ impl OwnerRecord {
             });
         }
         self.check_login(create.authenticated_at, moment)?;
+        LimitName::CredentialsPerSession.check(
+            create.credentials.len(),
+            moment.limits.credentials_per_session,
+        )?;
 
         let existing = self.in_conversation(create.conversation.as_ref(), moment);
         let replaced = match existing {
@@ -139,6 +147,7 @@ impl OwnerRecord {
             revision: 1,
             created: true,
             increments: Box::default(),
+            sealed_increments: None,
         });
         Ok(Created {
             session,
@@ -164,6 +173,7 @@ impl OwnerRecord {
             revision,
             created: false,
             increments: Box::default(),
+            sealed_increments: None,
         });
         Created {
             session,
@@ -230,7 +240,7 @@ impl OwnerRecord {
             .map(super::Mark::first_uncovered)
             .fold(moment.now, Time::max);
         let expires_at = created_at.after(create.max_lifetime);
-        Record {
+        let mut record = Record {
             kept: Meta {
                 record_id: create.record_id,
                 revision: 1,
@@ -246,7 +256,11 @@ impl OwnerRecord {
             }
             .into(),
             state: create.state.clone(),
+        };
+        if let Some(credentials) = Credentials::first(&create.credentials) {
+            record.kept.extras_mut().credentials = Some(credentials);
         }
+        record
     }
 }
 

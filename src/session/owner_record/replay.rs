@@ -1,6 +1,7 @@
 //! Safe retries: what a successful request is remembered by.
 
 use super::{Moment, OwnerRecord, shown};
+use crate::session::credentials::Sealed;
 use crate::session::names::SessionId;
 use crate::session::record::Session;
 use crate::session::refusal::Refusal;
@@ -24,6 +25,7 @@ pub(super) enum Outcome {
         revision: u64,
         created: bool,
         increments: Box<[(Box<str>, i64)]>,
+        sealed_increments: Option<Sealed>,
     },
     /// It claimed a key, or did not.
     Claim { claimed: bool },
@@ -36,10 +38,18 @@ impl Remembered {
 
     pub(super) fn len_bytes(&self) -> usize {
         let held = match &self.outcome {
-            Outcome::Session { increments, .. } => increments
-                .iter()
-                .map(|(key, _)| key.len() + size_of::<(Box<str>, i64)>())
-                .sum(),
+            Outcome::Session {
+                increments,
+                sealed_increments,
+                ..
+            } => {
+                let sealed = sealed_increments.as_ref();
+                increments
+                    .iter()
+                    .map(|(key, _)| key.len() + size_of::<(Box<str>, i64)>())
+                    .sum::<usize>()
+                    + sealed.map_or(0, |sealed| sealed.as_bytes().len() + 16)
+            }
             Outcome::Claim { .. } => 0,
         };
         size_of::<Self>() + 32 + held

@@ -109,6 +109,7 @@ impl OwnerRecord {
             revision,
             created: false,
             increments: Box::default(),
+            sealed_increments: None,
         });
         Ok(Rotated {
             session,

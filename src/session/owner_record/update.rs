@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::replay::{Outcome, Remembered};
 use super::{Moment, OwnerRecord, shown};
+use crate::session::credentials::Sealed;
 use crate::session::event::{Change, Event};
-use crate::session::names::SessionId;
+use crate::session::names::{RecordId, SessionId};
 use crate::session::record::{Extras, Mcp, Session};
 use crate::session::refusal::Refusal;
 use crate::session::request::{Request, Rpc};
@@ -22,6 +23,11 @@ pub struct Update {
     pub labels: Option<Arc<[Box<str>]>>,
     /// Only at this revision.
     pub if_revision: Option<u64>,
+    /// Only if it is this record: what was sealed for another one would never open.
+    pub of_record: Option<RecordId>,
+    /// What increments came to that were done before the store saw them, sealed: it remembers them with
+    /// the request.
+    pub sealed_increments: Option<Sealed>,
     /// Whether to answer with the state.
     pub show_state: bool,
     /// If it may be repeated.
@@ -35,6 +41,8 @@ pub struct Updated {
     pub session: Session,
     /// The incremented keys' values after the change.
     pub increments: Vec<(Box<str>, i64)>,
+    /// What the update said that its increments came to; of a repetition, what the first one said.
+    pub sealed_increments: Option<Sealed>,
     /// Whether it repeats an earlier answer.
     pub replayed: bool,
 }
@@ -51,6 +59,10 @@ impl Update {
         self.patch.len_bytes()
             + extras.len_bytes()
             + keys.sum::<usize>()
+            + self
+                .sealed_increments
+                .as_ref()
+                .map_or(0, |sealed| sealed.as_bytes().len() + 16)
             + Remembered::MOST_FIXED_BYTES
     }
 
@@ -74,16 +86,24 @@ impl OwnerRecord {
             id,
             revision,
             increments,
+            sealed_increments,
             ..
         }) = self.replayed(moment, Rpc::Update, request)?
         {
             return Ok(Updated {
                 session: self.replayed_session(moment, id, *revision)?,
                 increments: increments.to_vec(),
+                sealed_increments: sealed_increments.clone(),
                 replayed: true,
             });
         }
         let record = self.find(id, moment)?;
+        if update
+            .of_record
+            .is_some_and(|wanted| wanted != record.kept.record_id)
+        {
+            return Err(Refusal::OtherRecord);
+        }
         let current = record.kept.revision;
         if update.if_revision.is_some_and(|wanted| wanted != current) {
             return Err(Refusal::RevisionMismatch { current });
@@ -115,10 +135,12 @@ impl OwnerRecord {
             revision: kept.revision,
             created: false,
             increments: increments.clone().into(),
+            sealed_increments: update.sealed_increments.clone(),
         });
         Ok(Updated {
             session,
             increments,
+            sealed_increments: update.sealed_increments.clone(),
             replayed: false,
         })
     }

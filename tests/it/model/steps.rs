@@ -70,6 +70,7 @@ impl CreateStep {
             state: state(&[("a", number(1.0)), ("b", text("one"))]),
             mcp: None,
             labels: None,
+            credentials: Vec::new(),
             idle_ttl: self.idle_ttl,
             max_lifetime: self.max_lifetime,
             authenticated_at: self.login_age.map(|age| before(now, age)),
@@ -100,6 +101,8 @@ impl UpdateStep {
             mcp: None,
             labels: (self.kind == 4).then(|| ["label".into()].into()),
             if_revision: self.if_revision,
+            of_record: None,
+            sealed_increments: None,
             show_state: self.show_state,
             request: self.request,
         }

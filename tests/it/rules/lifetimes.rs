@@ -161,6 +161,7 @@ fn plain(id: &SessionId) -> Create {
         state: State::default(),
         mcp: None,
         labels: None,
+        credentials: Vec::new(),
         idle_ttl: Duration::from_mins(15),
         max_lifetime: Duration::from_hours(12),
         authenticated_at: None,

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tenure::session::names::{Owner, SessionId};
+use tenure::session::credentials::Sealed;
+use tenure::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use tenure::session::owner_record::{
-    Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
+    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
+    Rotate, Rotated, Update, Updated,
 };
 use tenure::session::record::Session;
 use tenure::store::{
-    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept, Watch,
+    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
+    TenantKeys, Watch,
 };
 
 #[derive(Default)]
@@ -91,6 +94,59 @@ impl Store for FakeStore {
 
     async fn claim_once(&self, _: &Place, _: Claim) -> Answer<Claimed> {
         Err(StoreError::Full)
+    }
+
+    async fn credential(&self, _: &Place, _: &SessionId, _: &CredentialName) -> Answer<Looked> {
+        Err(StoreError::Full)
+    }
+
+    async fn put_credential(&self, _: &Place, _: &SessionId, _: PutCredential) -> Answer<u64> {
+        Err(StoreError::Full)
+    }
+
+    async fn delete_credential(
+        &self,
+        _: &Place,
+        _: &SessionId,
+        _: &CredentialName,
+    ) -> Answer<bool> {
+        self.answer(false)
+    }
+
+    async fn begin_refresh(&self, _: &Place, _: &SessionId, _: BeginRefresh) -> Answer<Begun> {
+        Err(StoreError::Full)
+    }
+
+    async fn abandon_refresh(
+        &self,
+        _: &Place,
+        _: &SessionId,
+        _: &CredentialName,
+        _: LeaseId,
+    ) -> Answer<bool> {
+        self.answer(false)
+    }
+
+    async fn tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<Option<Sealed>> {
+        self.answer(None)
+    }
+
+    async fn put_tenant_key(
+        &self,
+        _: &NamespaceName,
+        _: &str,
+        _: Option<&Sealed>,
+        _: Sealed,
+    ) -> Answer<bool> {
+        Err(StoreError::Full)
+    }
+
+    async fn destroy_tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<bool> {
+        self.answer(false)
+    }
+
+    async fn tenant_keys(&self, _: Option<String>) -> Answer<TenantKeys> {
+        self.answer(TenantKeys::default())
     }
 
     async fn bearers(&self, _: &Arc<Namespace>, _: &SessionId) -> Answer<Vec<Owner>> {

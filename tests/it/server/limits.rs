@@ -139,6 +139,8 @@ async fn gathered_writes_give_the_same_answers() {
         [
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
+            "tenure.admin.v1.AdminService",
+            "tenure.v1.CredentialService",
             "tenure.v1.SessionService",
         ]
     );

@@ -135,6 +135,7 @@ impl World {
             state: State::default(),
             mcp: None,
             labels: None,
+            credentials: Vec::new(),
             idle_ttl: IDLE,
             max_lifetime: LIFETIME,
             authenticated_at: None,
