@@ -15,13 +15,15 @@ use self::link::{Call, Durable, Link, Script};
 use self::recent::Recent;
 use super::{
     Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
-    Watch,
+    TenantKeys, Watch,
 };
 use crate::config::redis::{BadRedisConfig, RedisConfig};
+use crate::session::credentials::Sealed;
 use crate::session::limits::Limits;
-use crate::session::names::{Owner, SessionId};
+use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
+    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
+    Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::request::{Request, Rpc};
@@ -29,6 +31,7 @@ use crate::session::time::Time;
 
 mod claim;
 mod create;
+mod credentials;
 mod end;
 mod fleet;
 mod keys;
@@ -44,6 +47,7 @@ mod revoke;
 mod rotate;
 mod scripts;
 mod sweep;
+mod tenant_keys;
 mod update;
 mod watch;
 
@@ -178,7 +182,7 @@ fn counts_tenants(limits: &Limits) -> bool {
 }
 
 /// Refuses an ending that would not survive a failover yet.
-fn insist(durable: &Durable) -> Answer<()> {
+fn insist(durable: Durable) -> Answer<()> {
     match durable {
         Durable::Yes => Ok(()),
         Durable::NotYet => Err(StoreError::NotDurable),
@@ -269,6 +273,76 @@ impl Store for RedisStore {
 
     async fn claim_once(&self, place: &Place, claim: Claim) -> Answer<Claimed> {
         self.0.claim_once(place, &claim).await
+    }
+
+    async fn credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+    ) -> Answer<Looked> {
+        self.0.credential(place, id, name).await
+    }
+
+    async fn put_credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        put: PutCredential,
+    ) -> Answer<u64> {
+        self.0.put_credential(place, id, &put).await
+    }
+
+    async fn delete_credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+    ) -> Answer<bool> {
+        self.0.delete_credential(place, id, name).await
+    }
+
+    async fn begin_refresh(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        begin: BeginRefresh,
+    ) -> Answer<Begun> {
+        self.0.begin_refresh(place, id, &begin).await
+    }
+
+    async fn abandon_refresh(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+        lease: LeaseId,
+    ) -> Answer<bool> {
+        self.0.abandon_refresh(place, id, name, lease).await
+    }
+
+    async fn tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<Option<Sealed>> {
+        self.0.tenant_key(namespace, tenant).await
+    }
+
+    async fn put_tenant_key(
+        &self,
+        namespace: &NamespaceName,
+        tenant: &str,
+        expected: Option<&Sealed>,
+        wrapped: Sealed,
+    ) -> Answer<bool> {
+        self.0
+            .put_tenant_key(namespace, tenant, expected, &wrapped)
+            .await
+    }
+
+    async fn destroy_tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<bool> {
+        self.0.destroy_tenant_key(namespace, tenant).await
+    }
+
+    async fn tenant_keys(&self, after: Option<String>) -> Answer<TenantKeys> {
+        self.0.tenant_keys(after).await
     }
 
     async fn bearers(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Owner>> {

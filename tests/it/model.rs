@@ -31,10 +31,22 @@ fn the_memory_store_answers_as_the_rules_do() {
     holds_for(&Memory, 5_000);
 }
 
+/// A step costs a hundred times as much there: shrinking must not take an hour.
+const SHRINKS_OVER_REDIS: u32 = 100;
+
 #[test]
 fn the_redis_store_answers_as_the_rules_do() {
-    // A step costs a hundred times as much there: shrinking must not take an hour.
-    holds_for(&Redis::start(), 100);
+    holds_for(&Redis::start(), SHRINKS_OVER_REDIS);
+}
+
+#[test]
+fn the_redis_store_answers_as_the_rules_do_behind_sentinels() {
+    holds_for(&Redis::behind_sentinels(), SHRINKS_OVER_REDIS);
+}
+
+#[test]
+fn the_redis_store_answers_as_the_rules_do_in_a_cluster() {
+    holds_for(&Redis::in_a_cluster(), SHRINKS_OVER_REDIS);
 }
 
 fn holds_for(backend: &dyn Backend, max_shrink_iters: u32) {

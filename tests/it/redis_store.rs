@@ -25,7 +25,7 @@ async fn instance(server: &Server, clock: Option<Clock>) -> RedisStore {
     let mut config = RedisConfig::parse(&server.url()).expect("a URL");
     // A busy machine must not turn these tests into outages, and nothing may look after the server meanwhile.
     config.response_timeout = Duration::from_secs(10);
-    config.watch_interval = Duration::from_secs(3600);
+    config.watch_interval = Duration::from_hours(1);
     instance_with(&config, clock).await
 }
 
@@ -80,8 +80,8 @@ fn a_session(number: usize, state: State) -> Create {
         state,
         mcp: None,
         labels: None,
-        idle_ttl: Duration::from_secs(900),
-        max_lifetime: Duration::from_secs(43_200),
+        idle_ttl: Duration::from_mins(15),
+        max_lifetime: Duration::from_hours(12),
         authenticated_at: None,
         provider_session_id: None,
         on_existing: OnExisting::Fail,

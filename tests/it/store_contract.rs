@@ -29,7 +29,14 @@ mod watch;
 /// Makes a test of every case, for one store.
 macro_rules! every_case {
     ($name:ident, $backend:expr) => {
-        every_case! { @list $name, $backend;
+        every_case! { @each each_a_test, $name, $backend }
+    };
+    // All cases in one test, where it takes long to start the servers.
+    ($name:ident, shared $backend:expr) => {
+        every_case! { @each all_in_one, $name, $backend }
+    };
+    (@each $how:ident, $name:ident, $backend:expr) => {
+        every_case! { @$how $name, $backend;
             bounds: sessions_are_bounded, a_replacement_needs_no_room, bytes_are_bounded,
                 what_is_over_makes_room, endings_need_no_room, durability, held_counts;
             claims: true_exactly_once, again_after_its_ttl, each_owner_claims_alone, limited, old_claims_make_room,
@@ -78,7 +85,18 @@ macro_rules! every_case {
                 updates_where_asked, reads_never, event_ids_are_unique, revoked_before_the_endings;
         }
     };
-    (@list $name:ident, $backend:expr; $($topic:ident: $($case:ident),*;)*) => {
+    (@all_in_one $name:ident, $backend:expr; $($topic:ident: $($case:ident),*;)*) => {
+        #[tokio::test]
+        async fn $name() {
+            let backend = $backend;
+            $($(
+                // A case that fails names itself.
+                eprintln!(concat!(stringify!($topic), "::", stringify!($case)));
+                $topic::$case(&backend).await;
+            )*)*
+        }
+    };
+    (@each_a_test $name:ident, $backend:expr; $($topic:ident: $($case:ident),*;)*) => {
         mod $name {
             $(mod $topic {
                 $(#[tokio::test]
@@ -92,3 +110,5 @@ macro_rules! every_case {
 
 every_case!(memory, crate::support::backend::Memory);
 every_case!(redis, crate::support::backend::Redis::start());
+every_case!(redis_sentinel, shared crate::support::backend::Redis::behind_sentinels());
+every_case!(redis_cluster, shared crate::support::backend::Redis::in_a_cluster());

@@ -32,7 +32,7 @@ impl Shared {
         if claimed {
             self.keep_claim(&call);
             // Losing a refusal does no harm: it gives nothing away.
-            insist(&durable)?;
+            insist(durable)?;
         }
         Ok(Claimed { claimed, replayed })
     }

@@ -13,12 +13,13 @@ impl Shared {
         let call = self
             .call_on_record(&scripts::END, place, &spot)
             .key(spot.content(id))
+            .key(spot.credentials(id))
             .arg(pack::id(id))
             .arg(number(pack::end_reason(EndReason::Deleted)));
         let (answer, durable) = self.call_ending(&call).await?;
         self.keep_endings(place, &spot, &answer, 2);
         // One that was ended before may not have been durable then.
-        insist(&durable)?;
+        insist(durable)?;
         Ok(reply::read_done(answer)?.int()? == 1)
     }
 }

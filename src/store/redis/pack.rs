@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::session::credentials::Sealed;
 use crate::session::event::{Change, Event, What};
 use crate::session::marks::{Reach, Subject};
-use crate::session::names::{Owner, RecordId, SessionId};
+use crate::session::names::{CredentialName, Owner, RecordId, SessionId};
 use crate::session::record::{Mcp, Meta};
 use crate::session::refusal::{EndReason, InvalidationReason};
 use crate::session::time::Time;
@@ -70,15 +71,13 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.framed()?).ok()
     }
 
-    fn some_text(&mut self) -> Option<Option<Arc<str>>> {
-        self.text()
-            .map(|text| (!text.is_empty()).then(|| text.into()))
+    pub(super) fn long(&mut self) -> Option<&'a [u8]> {
+        let len = u32::from_le_bytes(self.array()?);
+        self.take(usize::try_from(len).ok()?)
     }
 
     fn long_text(&mut self) -> Option<String> {
-        let len = u32::from_le_bytes(self.array()?);
-        let bytes = self.take(usize::try_from(len).ok()?)?;
-        String::from_utf8(bytes.to_vec()).ok()
+        String::from_utf8(self.long()?.to_vec()).ok()
     }
 
     fn owner(&mut self) -> Option<Owner> {
@@ -89,6 +88,10 @@ impl<'a> Reader<'a> {
     fn id(&mut self) -> Option<SessionId> {
         read_id(self.framed()?)
     }
+}
+
+fn unless_empty(text: &str) -> Option<Arc<str>> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 fn put_framed(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -156,13 +159,10 @@ pub(super) fn labels(labels: Option<&Arc<[Box<str>]>>) -> Vec<u8> {
     out
 }
 
-fn read_labels(reader: &mut Reader<'_>) -> Option<Option<Arc<[Box<str>]>>> {
-    if reader.0.is_empty() {
-        return Some(None);
-    }
+fn read_labels(reader: &mut Reader<'_>) -> Option<Arc<[Box<str>]>> {
     let count = reader.byte()?;
     let labels: Option<Vec<Box<str>>> = (0..count).map(|_| reader.text().map(Box::from)).collect();
-    Some(Some(labels?.into()))
+    Some(labels?.into())
 }
 
 /// None is empty.
@@ -195,6 +195,37 @@ fn read_mcp(bytes: &[u8]) -> Option<Mcp> {
     Some(mcp)
 }
 
+/// Names of credentials, one behind the other.
+pub(super) fn names<'a>(names: impl IntoIterator<Item = &'a CredentialName>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for name in names {
+        put_framed(&mut out, name.as_str().as_bytes());
+    }
+    out
+}
+
+/// The names, in order.
+pub(super) fn read_names(bytes: &[u8]) -> Option<Vec<CredentialName>> {
+    let mut reader = Reader(bytes);
+    let mut names = Vec::new();
+    while !reader.0.is_empty() {
+        names.push(CredentialName::new(reader.text()?).ok()?);
+    }
+    names.sort_unstable();
+    Some(names)
+}
+
+/// A credential that a session begins with, as version 1: see `write` in `credentials.lua`.
+pub(super) fn first_credential(sealed: &Sealed) -> Vec<u8> {
+    let sealed = sealed.as_bytes();
+    let mut out = Vec::with_capacity(47 + sealed.len());
+    out.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0]);
+    // Nobody refreshes it, and it is no result of a refresh.
+    out.extend_from_slice(&[0; 16 + 8 + 16]);
+    out.extend_from_slice(sealed);
+    out
+}
+
 /// Reads a packed session, with what is kept beside it.
 pub(super) fn read_meta(packed: &[u8], used: Time, mcp: Option<&[u8]>) -> Option<Meta> {
     let mcp = match mcp {
@@ -220,9 +251,12 @@ pub(super) fn read_meta(packed: &[u8], used: Time, mcp: Option<&[u8]>) -> Option
         idle_ttl,
         expires_at,
         authenticated_at,
-        conversation: reader.some_text()?,
-        provider_session_id: reader.some_text()?,
-        labels: read_labels(&mut reader)?,
+        conversation: unless_empty(reader.text()?),
+        provider_session_id: unless_empty(reader.text()?),
+        labels: match reader.0 {
+            [] => None,
+            _ => Some(read_labels(&mut reader)?),
+        },
         mcp,
     })
 }
@@ -332,14 +366,14 @@ pub(super) fn read_event(bytes: &[u8]) -> Option<Event> {
     let record_id = reader.record_id()?;
     let owner = reader.owner()?;
     let id = reader.id()?;
-    let conversation = reader.some_text()?;
-    let provider_session_id = reader.some_text()?;
+    let conversation = unless_empty(reader.text()?);
+    let provider_session_id = unless_empty(reader.text()?);
     let change = match kind {
         1 => Change::Created,
         2 => Change::Updated,
         3 => Change::Rotated {
             previous: reader.id()?,
-            previous_provider_session_id: reader.some_text()?,
+            previous_provider_session_id: unless_empty(reader.text()?),
         },
         4 => Change::Ended(read_end_reason(reader.byte()?)?),
         _ => return None,
@@ -357,7 +391,6 @@ pub(super) fn read_event(bytes: &[u8]) -> Option<Event> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
 

@@ -41,14 +41,14 @@ impl Shared {
         }
         match reply::read(self.link.call(&call).await?)? {
             Reply::Done(mut fields) => {
-                let (id, meta) = fields.session()?;
+                let mut session = fields.session()?;
                 let content = fields.list()?;
-                let state = match &read.show {
+                session.state = match &read.show {
                     Shown::All => Some(reply::state(&content)),
                     Shown::Keys(keys) => Some(only(keys, &content)),
                     Shown::Nothing => None,
                 };
-                Ok(Session { id, meta, state })
+                Ok(session)
             }
             Reply::Lost => {
                 self.bury_lost(place, spot, id).await?;
@@ -58,11 +58,12 @@ impl Shared {
         }
     }
 
-    /// Ends a session whose content Redis has evicted.
+    /// Ends a session of which Redis has evicted a part.
     pub(super) async fn bury_lost(&self, place: &Place, spot: &Spot, id: &SessionId) -> Answer<()> {
         let call = self
             .call_on_record(&scripts::LOST, place, spot)
             .key(spot.content(id))
+            .key(spot.credentials(id))
             .arg(pack::id(id));
         self.link.call(&call).await?;
         Ok(())

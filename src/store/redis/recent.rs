@@ -21,7 +21,7 @@ use crate::store::Place;
 pub(super) struct Recent(Mutex<VecDeque<(Instant, Call)>>);
 
 impl Recent {
-    const KEPT_FOR: Duration = Duration::from_secs(300);
+    const KEPT_FOR: Duration = Duration::from_mins(5);
     /// About four megabytes at most.
     const KEPT: usize = 8192;
     /// How many go out at once.
@@ -77,6 +77,7 @@ impl Shared {
             let call = self
                 .call_on_record(&scripts::ASSERT, place, spot)
                 .key(spot.content(id))
+                .key(spot.credentials(id))
                 .arg(pack::id(id))
                 .arg(tombstone.as_slice());
             self.recent.keep([call]);

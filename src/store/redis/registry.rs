@@ -21,7 +21,7 @@ const NAMESPACE_FIELD: &str = "ns:";
 
 impl Shared {
     /// How often a namespace's entry is written again, in case Redis has lost it.
-    const REGISTER_EVERY: Duration = Duration::from_secs(60);
+    const REGISTER_EVERY: Duration = Duration::from_mins(1);
 
     /// Sees to it that every instance sweeps the namespace.
     pub(super) async fn register(&self, namespace: &Arc<Namespace>) -> Answer<()> {

@@ -87,7 +87,7 @@ impl Shared {
         let (meant, durable) = self
             .revoke_at(&place, &spot, revocation, Target::All)
             .await?;
-        insist(&durable)?;
+        insist(durable)?;
         Ok(Revoked::Exactly(meant))
     }
 
@@ -107,7 +107,7 @@ impl Shared {
         )
         .await?;
         for (_, durable) in &ended {
-            insist(durable)?;
+            insist(*durable)?;
         }
         Ok(Revoked::Exactly(ended.iter().map(|(meant, _)| meant).sum()))
     }
@@ -205,7 +205,7 @@ impl Shared {
             match answer {
                 Ok((answer, proof)) => {
                     let at = reply::read_done(answer)?.time()?;
-                    durable = durable.and(insist(&proof));
+                    durable = durable.and(insist(proof));
                     // Asserted again, it is not announced again.
                     call.args[8].clear();
                     call.args[10] = number(at.as_millis());
@@ -309,8 +309,8 @@ impl Shared {
             .flat_map(|hashes| self.spots(&namespace.name, hashes))
             .collect();
         // An owner with several sessions of one login is named several times.
-        spots.sort_by(|a, b| a.hash.cmp(&b.hash));
-        spots.dedup_by(|a, b| a.hash == b.hash);
+        spots.sort_by_key(|spot| spot.hash);
+        spots.dedup_by_key(|spot| spot.hash);
         self.with_owners(namespace, spots).await
     }
 
@@ -402,8 +402,8 @@ impl Shared {
                 spots.extend(self.spots(&namespace.name, hash));
             }
         }
-        spots.sort_by(|a, b| a.hash.cmp(&b.hash));
-        spots.dedup_by(|a, b| a.hash == b.hash);
+        spots.sort_by_key(|spot| spot.hash);
+        spots.dedup_by_key(|spot| spot.hash);
         let owners = self.with_owners(namespace, spots).await?;
         let counts = owners
             .iter()

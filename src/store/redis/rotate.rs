@@ -1,10 +1,9 @@
 //! Giving a session a new id.
 
 use super::reply::{self, Reply};
-use super::{Shared, flag, insist, optional, pack, scripts};
+use super::{Shared, flag, insist, millis, optional, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Rotate, Rotated};
-use crate::session::record::Session;
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::Rpc;
 use crate::session::time::Time;
@@ -31,18 +30,21 @@ impl Shared {
             .call_on_record(&scripts::ROTATE, place, &spot)
             .key(spot.content(id))
             .key(spot.content(&rotate.new_id))
+            .key(spot.credentials(id))
+            .key(spot.credentials(&rotate.new_id))
             .request_key(&spot, Rpc::Rotate, request)
             .arg(pack::id(id))
             .arg(pack::id(&rotate.new_id))
             .request_args(request, limits)
             .arg(optional(rotate.authenticated_at.map(Time::as_millis)))
             .arg(login)
-            .arg(flag(misplaced));
+            .arg(flag(misplaced))
+            .arg(millis(limits.max_lifetime_max));
         let (answer, durable) = self.call_ending(&call).await?;
         match reply::read(answer.clone())? {
             Reply::Done(mut fields) => {
-                self.keep_endings(place, &spot, &answer, 6);
-                insist(&durable)?;
+                self.keep_endings(place, &spot, &answer, 7);
+                insist(durable)?;
                 let session = fields.session_with_state()?;
                 let fleet = self.fleets.of(&place.namespace);
                 fleet.due_at(spot.cell, session.meta.idle_expires_at());
@@ -52,16 +54,12 @@ impl Shared {
                 })
             }
             Reply::Replayed(mut fields) => {
-                insist(&durable)?;
-                let (id, mut meta) = fields.session()?;
+                insist(durable)?;
+                let mut session = fields.session()?;
                 let _ = fields.int()?;
-                meta.revision = fields.revision()?;
+                session.meta.revision = fields.revision()?;
                 Ok(Rotated {
-                    session: Session {
-                        id,
-                        meta,
-                        state: None,
-                    },
+                    session,
                     replayed: true,
                 })
             }

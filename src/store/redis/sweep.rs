@@ -156,13 +156,13 @@ impl Shared {
         }
         let keys = self.keys.cell(&namespace.name, cell);
         for field in due.marks {
-            let call = self
+            let spent = self
                 .call(&scripts::SPENT)
                 .key(keys.marks())
                 .key(keys.due())
                 .arg(field)
                 .arg(millis(namespace.limits.max_lifetime_max));
-            self.link.call(&call).await?;
+            self.link.call(&spent).await?;
         }
         Ok(settled)
     }
@@ -190,7 +190,7 @@ impl Shared {
         let orphans: Vec<Call> = spots
             .iter()
             .filter(|spot| !known.contains(&spot.hash))
-            .map(|spot| self.orphan_call(spot, &sessions[&spot.hash]))
+            .map(|spot| orphan_call(spot, &sessions[&spot.hash]))
             .collect();
         settled.owners = spots.len();
         for answer in self.link.call_many(&calls).await {
@@ -210,24 +210,7 @@ impl Shared {
     pub(super) fn settle_call(&self, place: &Place, spot: &Spot, ids: &[Vec<u8>]) -> Call {
         let mut call = self.call_on_record(&scripts::SETTLE, place, spot);
         for id in ids {
-            call = call.key(spot.keys.content(spot.hash(), id)).arg(id.clone());
-        }
-        call
-    }
-
-    fn orphan_call(&self, spot: &Spot, ids: &[Vec<u8>]) -> Call {
-        let mut call = Call {
-            script: &scripts::ORPHAN,
-            keys: Vec::new(),
-            args: Vec::new(),
-        }
-        .key(spot.keys.owner(spot.hash()))
-        .key(spot.keys.tombstones(spot.hash()))
-        .key(spot.keys.due())
-        .key(spot.keys.ids())
-        .arg(spot.hash());
-        for id in ids {
-            call = call.key(spot.keys.content(spot.hash(), id)).arg(id.clone());
+            call = with_session(call, spot, id);
         }
         call
     }
@@ -277,13 +260,13 @@ impl Shared {
         raised: Vec<u8>,
     ) -> Answer<Vec<u8>> {
         let keys = self.keys.cell(&namespace.name, cell);
-        let call = self
+        let step = self
             .call(&scripts::WALK)
             .key(keys.marks())
             .key(keys.due())
             .arg(millis(WALK_LEASE))
             .arg(raised);
-        reply::read_done(self.link.call(&call).await?)?.some_bytes()
+        reply::read_done(self.link.call(&step).await?)?.some_bytes()
     }
 
     async fn mark_fields(
@@ -331,6 +314,29 @@ impl Shared {
         sessions.retain(|hash, _| concerned.contains(hash));
         Ok(sessions)
     }
+}
+
+fn orphan_call(spot: &Spot, ids: &[Vec<u8>]) -> Call {
+    let mut call = Call {
+        script: &scripts::ORPHAN,
+        keys: Vec::new(),
+        args: Vec::new(),
+    }
+    .key(spot.keys.owner(spot.hash()))
+    .key(spot.keys.tombstones(spot.hash()))
+    .key(spot.keys.due())
+    .key(spot.keys.ids())
+    .arg(spot.hash());
+    for id in ids {
+        call = with_session(call, spot, id);
+    }
+    call
+}
+
+fn with_session(call: Call, spot: &Spot, id: &[u8]) -> Call {
+    call.key(spot.keys.content(spot.hash(), id))
+        .key(spot.keys.credentials(spot.hash(), id))
+        .arg(id)
 }
 
 /// What settling has cost, and what Redis took for the time.

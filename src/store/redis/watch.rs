@@ -235,7 +235,7 @@ fn put(out: &mut Vec<u8>, mut number: u64) {
         out.push((number & 0x7F) as u8 | 0x80);
         number >>= 7;
     }
-    out.push(number as u8);
+    out.push((number & 0x7F) as u8);
 }
 
 fn take(bytes: &mut &[u8]) -> Option<u64> {
@@ -252,7 +252,6 @@ fn take(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
 

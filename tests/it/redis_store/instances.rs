@@ -145,8 +145,8 @@ async fn endings_are_asserted_again_when_redis_has_forgotten_them() {
     server.restart();
     super::until_ready(&store).await;
     let again = async {
-        for number in 0..5 {
-            while is_alive(&store, &places[number], number).await {
+        for (number, place) in places.iter().take(5).enumerate() {
+            while is_alive(&store, place, number).await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

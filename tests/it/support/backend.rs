@@ -1,18 +1,16 @@
 //! The stores under test, and what drives their time.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure::config::redis::RedisConfig;
 use tenure::session::time::Time;
-use tenure::store::Clock;
-use tenure::store::Store;
 use tenure::store::memory::{Bounds, MemoryStore};
 use tenure::store::redis::{Options, RedisStore};
+use tenure::store::{Clock, Store};
 
-use super::redis::Server;
+use super::redis::{Cluster, Sentinels, Server};
 
 /// A kind of store.
 #[async_trait]
@@ -100,25 +98,55 @@ impl TimeMachine for Clock {
     }
 }
 
-/// The store in a Redis server of its own.
+/// The store in Redis: servers of its own.
 pub(crate) struct Redis {
-    server: Server,
-    clock: Clock,
-    /// Each store that is opened has keys of its own.
-    opened: AtomicU64,
+    servers: Servers,
+    /// Each store that is opened has keys and a clock of its own.
+    opened: Mutex<(u64, Clock)>,
+}
+
+enum Servers {
+    One(Server),
+    Sentinels(Sentinels),
+    Cluster(Cluster),
+}
+
+impl Servers {
+    fn url(&self) -> String {
+        match self {
+            Servers::One(server) => server.url(),
+            Servers::Sentinels(sentinels) => sentinels.url(),
+            Servers::Cluster(cluster) => cluster.url(),
+        }
+    }
 }
 
 impl Redis {
+    /// One server.
     pub(crate) fn start() -> Redis {
+        Redis::over(Servers::One(Server::start()))
+    }
+
+    /// A primary and two replicas behind sentinels.
+    pub(crate) fn behind_sentinels() -> Redis {
+        Redis::over(Servers::Sentinels(Sentinels::start()))
+    }
+
+    /// A cluster of three primaries and three replicas.
+    pub(crate) fn in_a_cluster() -> Redis {
+        Redis::over(Servers::Cluster(Cluster::start()))
+    }
+
+    fn over(servers: Servers) -> Redis {
         Redis {
-            server: Server::start(),
-            clock: Clock::stopped_at(START),
-            opened: AtomicU64::new(0),
+            servers,
+            opened: Mutex::new((0, Clock::stopped_at(START))),
         }
     }
 
-    async fn open_number(&self, number: u64, bounds: Bounds) -> Arc<dyn Store> {
-        let mut config = RedisConfig::parse(&self.server.url()).expect("a URL");
+    async fn open_last(&self, bounds: Bounds) -> Arc<dyn Store> {
+        let (number, clock) = self.opened.lock().expect("no panic").clone();
+        let mut config = RedisConfig::parse(&self.servers.url()).expect("a URL");
         config.key_prefix = format!("store-{number}:");
         // These tests are about answers. A busy machine must not turn them into outages.
         config.response_timeout = Duration::from_secs(10);
@@ -127,7 +155,7 @@ impl Redis {
             usage_age: Duration::ZERO,
             poll_interval: Duration::from_millis(100),
         };
-        let store = RedisStore::open(&config, options, Some(self.clock.clone()))
+        let store = RedisStore::open(&config, options, Some(clock))
             .await
             .expect("good settings");
         // It connects in the background.
@@ -144,14 +172,16 @@ impl Redis {
 #[async_trait]
 impl Backend for Redis {
     async fn open(&self, bounds: Bounds) -> (Arc<dyn Store>, Arc<dyn TimeMachine>) {
-        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        let store = self.open_number(number, bounds).await;
-        (store, Arc::new(self.clock.clone()))
+        let clock = Clock::stopped_at(START);
+        {
+            let mut opened = self.opened.lock().expect("no panic");
+            *opened = (opened.0 + 1, clock.clone());
+        }
+        (self.open_last(bounds).await, Arc::new(clock))
     }
 
     async fn reopen(&self, bounds: Bounds) -> Arc<dyn Store> {
-        self.open_number(self.opened.load(Ordering::Relaxed), bounds)
-            .await
+        self.open_last(bounds).await
     }
 
     fn lacks(&self) -> &'static [(Capability, &'static str)] {
