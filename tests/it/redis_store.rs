@@ -80,6 +80,7 @@ fn a_session(number: usize, state: State) -> Create {
         state,
         mcp: None,
         labels: None,
+        credentials: Vec::new(),
         idle_ttl: Duration::from_mins(15),
         max_lifetime: Duration::from_hours(12),
         authenticated_at: None,

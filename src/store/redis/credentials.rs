@@ -74,8 +74,7 @@ impl Shared {
         id: &SessionId,
         begin: &BeginRefresh,
     ) -> Answer<Begun> {
-        let (spot, call) =
-            self.call_on_credential(&scripts::BEGIN_REFRESH, place, id, &begin.name);
+        let (spot, call) = self.call_on_credential(&scripts::BEGIN_REFRESH, place, id, &begin.name);
         let call = call
             .arg(number(begin.stale_version))
             .arg(lease(begin.lease))

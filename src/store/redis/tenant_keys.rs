@@ -10,8 +10,7 @@ use crate::session::names::NamespaceName;
 use crate::store::{Answer, TenantKey, TenantKeys};
 
 impl Shared {
-    /// Keys on a page.
-    const PAGE: usize = 256;
+    const KEYS_ON_A_PAGE: usize = 256;
 
     pub(super) async fn tenant_key(
         &self,
@@ -60,7 +59,7 @@ impl Shared {
         let call = self
             .call_on_tenant_keys(&scripts::TENANT_KEYS)
             .arg(start)
-            .arg(number(Self::PAGE));
+            .arg(number(Self::KEYS_ON_A_PAGE));
         let mut fields = reply::read_done(self.link.call(&call).await?)?;
         let (whose, wrapped) = (fields.list()?, fields.list()?);
         let mut page = TenantKeys::default();
@@ -71,7 +70,7 @@ impl Shared {
             page.keys
                 .push(read_key(whose, wrapped).ok_or_else(reply::malformed)?);
         }
-        if page.keys.len() == Self::PAGE
+        if page.keys.len() == Self::KEYS_ON_A_PAGE
             && let Some(Value::BulkString(last)) = whose.last()
         {
             page.next = String::from_utf8(last.clone()).ok();
