@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod config;
 mod exit;
+mod keys;
 mod output;
 #[cfg(test)]
 mod reference;
@@ -34,6 +35,8 @@ enum Command {
     Serve(serve::Serve),
     /// Call a service: create, read, change, end and watch sessions
     Session(Box<session::Session>),
+    /// Make, rotate and watch over the keys under which secrets are sealed
+    Keys(keys::Keys),
     /// Check or show the configuration
     Config(config::Config),
     /// Print a completion script for a shell
@@ -73,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Serve(serve) => serve.run(),
         Command::Session(session) => session.run(),
+        Command::Keys(keys) => keys.run(),
         Command::Config(config) => config.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),

@@ -55,7 +55,7 @@ enum Command {
 /// Which service, and as whom it is called.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
-struct Service {
+pub(super) struct Service {
     /// Where the service is: http://HOST:PORT, or https://HOST:PORT for TLS; several take turns
     #[arg(
         long,
@@ -186,7 +186,7 @@ impl Session {
 
 impl Service {
     /// The same rules as for any client, whether a flag or its variable was given.
-    fn options(self) -> Result<Options, tenure_client::Error> {
+    pub(super) fn options(self) -> Result<Options, tenure_client::Error> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let options = Options::from_variables(|name| match name {
             "TENURE_SERVER" => Some(self.server.clone()),

@@ -1,6 +1,7 @@
 //! What can be tested within one process: the rules, every store against them, and the running service.
 
 mod cli;
+mod credentials;
 mod house;
 mod model;
 mod redis_link;

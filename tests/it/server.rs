@@ -1,7 +1,7 @@
 //! The running service: ports, health, TLS, limits, the drain.
 
 mod drain;
-mod fake_store;
+pub(crate) mod fake_store;
 mod limits;
 mod probes;
 mod tls;

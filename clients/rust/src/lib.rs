@@ -27,6 +27,7 @@
 
 use std::sync::Arc;
 
+mod admin;
 mod calls;
 mod error;
 mod event;
@@ -40,6 +41,7 @@ mod transport;
 mod value;
 mod watch;
 
+pub use admin::{Admin, KeyRotation, KeyStatus, Keys, Rewrap, Rewrapped};
 pub use calls::claim::{ClaimOnce, Claimed};
 pub use calls::create::{Create, Created, OnExisting};
 pub use calls::end::{Delete, Invalidate, Invalidated};
@@ -86,6 +88,11 @@ impl Tenure {
         Ok(Tenure {
             transport: Arc::new(transport),
         })
+    }
+
+    /// What those do who run the service.
+    pub fn admin(&self) -> Admin {
+        Admin::new(&self.transport)
     }
 
     /// One fleet of MCP servers.

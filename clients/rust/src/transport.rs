@@ -23,7 +23,7 @@ const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// One connection per address, taken in turns. A lost one is made anew by the next call.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    stubs: Vec<Stub>,
+    channels: Vec<Channel>,
     turn: AtomicUsize,
     token: Option<Token>,
     timeout: Duration,
@@ -61,9 +61,8 @@ impl Transport {
     }
 
     fn over(options: &Options, channels: impl Iterator<Item = Channel>) -> Transport {
-        let stub = |channel| Stub::new(channel).max_decoding_message_size(LARGEST_ANSWER);
         Transport {
-            stubs: channels.map(stub).collect(),
+            channels: channels.collect(),
             turn: AtomicUsize::new(0),
             token: options.token.clone(),
             timeout: options.timeout,
@@ -72,10 +71,15 @@ impl Transport {
         }
     }
 
-    /// The next connection in turn.
+    /// The stub over the next connection in turn.
     pub(crate) fn stub(&self) -> Stub {
+        Stub::new(self.channel()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    /// The next connection in turn.
+    pub(crate) fn channel(&self) -> Channel {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.stubs[turn % self.stubs.len()].clone()
+        self.channels[turn % self.channels.len()].clone()
     }
 
     /// A request with this caller's token.
@@ -104,12 +108,27 @@ impl Transport {
         Q: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
+        let rpc = |request| rpc(self.stub(), request);
+        self.repeat(timeout, message, rpc).await
+    }
+
+    /// The same over any stub.
+    pub(crate) async fn repeat<Q, A, F>(
+        &self,
+        timeout: Option<Duration>,
+        message: Q,
+        rpc: impl Fn(Request<Q>) -> F,
+    ) -> Result<A, Error>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
         let deadline = Instant::now() + timeout.unwrap_or(self.timeout);
         let mut attempt = 1;
         loop {
             let mut request = self.request(message.clone())?;
             request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-            let error = match timeout_at(deadline, rpc(self.stub(), request)).await {
+            let error = match timeout_at(deadline, rpc(request)).await {
                 Ok(Ok(answer)) => {
                     self.budget.earn();
                     return Ok(answer.into_inner());

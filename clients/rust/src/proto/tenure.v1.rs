@@ -93,6 +93,7 @@ pub struct Session {
 }
 /// An OAuth token set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct OAuthTokenSet {
     /// The access token.
     #[prost(string, tag = "1")]
@@ -118,6 +119,7 @@ pub struct OAuthTokenSet {
 }
 /// A named secret kept with a session, encrypted. It is never part of a `Session`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Credential {
     /// The secret itself.
     #[prost(oneof = "credential::Secret", tags = "1, 2")]
@@ -127,6 +129,7 @@ pub struct Credential {
 pub mod credential {
     /// The secret itself.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
     pub enum Secret {
         /// An OAuth token set.
         #[prost(message, tag = "1")]
@@ -1134,6 +1137,507 @@ pub mod session_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("tenure.v1.SessionService", "ClaimOnce"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// The request of PutCredential.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutCredentialRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The owner.
+    #[prost(message, optional, tag = "2")]
+    pub owner: ::core::option::Option<Owner>,
+    /// The session.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The credential's name: 1 to 64 of letters, digits, '.', '\_', '-'.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// The credential.
+    #[prost(message, optional, tag = "5")]
+    pub credential: ::core::option::Option<Credential>,
+}
+/// The answer of PutCredential.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutCredentialResponse {
+    /// Grows with each write of this name.
+    #[prost(int64, tag = "1")]
+    pub version: i64,
+}
+/// The request of GetCredential.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCredentialRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The owner.
+    #[prost(message, optional, tag = "2")]
+    pub owner: ::core::option::Option<Owner>,
+    /// The session.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The credential's name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+}
+/// The answer of GetCredential.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCredentialResponse {
+    /// The credential.
+    #[prost(message, optional, tag = "1")]
+    pub credential: ::core::option::Option<Credential>,
+    /// Its version.
+    #[prost(int64, tag = "2")]
+    pub version: i64,
+}
+/// The request of DeleteCredential.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCredentialRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The owner.
+    #[prost(message, optional, tag = "2")]
+    pub owner: ::core::option::Option<Owner>,
+    /// The session.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The credential's name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+}
+/// The answer of DeleteCredential.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCredentialResponse {
+    /// Whether this call destroyed one.
+    #[prost(bool, tag = "1")]
+    pub deleted: bool,
+}
+/// The request of ListCredentials.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCredentialsRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The owner.
+    #[prost(message, optional, tag = "2")]
+    pub owner: ::core::option::Option<Owner>,
+    /// The session.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+}
+/// The answer of ListCredentials.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCredentialsResponse {
+    /// The names, in order.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The request of BeginRefresh.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRefreshRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The owner.
+    #[prost(message, optional, tag = "2")]
+    pub owner: ::core::option::Option<Owner>,
+    /// The session.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The credential's name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// The version that the caller found stale. If the credential is newer by now, it is returned at once.
+    #[prost(int64, tag = "5")]
+    pub stale_version: i64,
+    /// How long the lease holds: 1 second to 5 minutes; unset: 30 seconds.
+    #[prost(message, optional, tag = "6")]
+    pub lease_ttl: ::core::option::Option<::prost_types::Duration>,
+    /// How long to wait for another caller's result, at most until the deadline; unset: 30 seconds.
+    #[prost(message, optional, tag = "7")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+}
+/// The right to refresh.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefreshLease {
+    /// Names the lease in CompleteRefresh and AbandonRefresh.
+    #[prost(string, tag = "1")]
+    pub lease_id: ::prost::alloc::string::String,
+    /// The token set to refresh.
+    #[prost(message, optional, tag = "2")]
+    pub credential: ::core::option::Option<Credential>,
+    /// Its version.
+    #[prost(int64, tag = "3")]
+    pub version: i64,
+    /// When the lease ends.
+    #[prost(message, optional, tag = "4")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether an earlier holder disappeared: it may have used the refresh token already.
+    #[prost(bool, tag = "5")]
+    pub uncertain: bool,
+}
+/// The answer of BeginRefresh.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeginRefreshResponse {
+    /// What the caller is to do.
+    #[prost(oneof = "begin_refresh_response::Outcome", tags = "1, 2")]
+    pub outcome: ::core::option::Option<begin_refresh_response::Outcome>,
+}
+/// Nested message and enum types in `BeginRefreshResponse`.
+pub mod begin_refresh_response {
+    /// What the caller is to do.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Outcome {
+        /// Refresh: the caller holds the lease.
+        #[prost(message, tag = "1")]
+        Lease(super::RefreshLease),
+        /// Nothing: somebody has refreshed it.
+        #[prost(message, tag = "2")]
+        Refreshed(super::RefreshedCredential),
+    }
+}
+/// What another caller's refresh gave.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefreshedCredential {
+    /// The credential.
+    #[prost(message, optional, tag = "1")]
+    pub credential: ::core::option::Option<Credential>,
+    /// Its version.
+    #[prost(int64, tag = "2")]
+    pub version: i64,
+}
+/// The request of CompleteRefresh.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteRefreshRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The owner.
+    #[prost(message, optional, tag = "2")]
+    pub owner: ::core::option::Option<Owner>,
+    /// The session.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The credential's name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// The lease. One that was lost is ABORTED, `REFRESH_LEASE_LOST`.
+    #[prost(string, tag = "5")]
+    pub lease_id: ::prost::alloc::string::String,
+    /// The refreshed credential.
+    #[prost(message, optional, tag = "6")]
+    pub credential: ::core::option::Option<Credential>,
+}
+/// The answer of CompleteRefresh.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteRefreshResponse {
+    /// The version of the refreshed credential.
+    #[prost(int64, tag = "1")]
+    pub version: i64,
+}
+/// The request of AbandonRefresh.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbandonRefreshRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The owner.
+    #[prost(message, optional, tag = "2")]
+    pub owner: ::core::option::Option<Owner>,
+    /// The session.
+    #[prost(string, tag = "3")]
+    pub session_id: ::prost::alloc::string::String,
+    /// The credential's name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// The lease. One that was lost is no error.
+    #[prost(string, tag = "5")]
+    pub lease_id: ::prost::alloc::string::String,
+}
+/// The answer of AbandonRefresh.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbandonRefreshResponse {}
+/// Generated client implementations.
+pub mod credential_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// CredentialService keeps credentials with sessions, encrypted. A credential lives and dies with its session,
+    /// and appears in no other message than those of this service. Reading one needs a right of its own.
+    ///
+    /// The owner is checked on every call, and liveness and errors are those of SessionService. A name that is
+    /// not there is NOT_FOUND, `CREDENTIAL_NOT_FOUND`.
+    #[derive(Debug, Clone)]
+    pub struct CredentialServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CredentialServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CredentialServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CredentialServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CredentialServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stores a credential under a name, whole. Slides the session.
+        pub async fn put_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutCredentialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.v1.CredentialService/PutCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tenure.v1.CredentialService", "PutCredential"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reads a credential. Slides the session.
+        pub async fn get_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCredentialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.v1.CredentialService/GetCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tenure.v1.CredentialService", "GetCredential"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Destroys a credential. Repeating it is no error.
+        pub async fn delete_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteCredentialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteCredentialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.v1.CredentialService/DeleteCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.v1.CredentialService", "DeleteCredential"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the names of a session's credentials, never their content.
+        pub async fn list_credentials(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCredentialsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCredentialsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.v1.CredentialService/ListCredentials",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.v1.CredentialService", "ListCredentials"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks for the right to refresh a token set. One caller gets a short lease; the others wait for its result.
+        pub async fn begin_refresh(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeginRefreshRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BeginRefreshResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.v1.CredentialService/BeginRefresh",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tenure.v1.CredentialService", "BeginRefresh"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores the refreshed token set and ends the lease.
+        pub async fn complete_refresh(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompleteRefreshRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CompleteRefreshResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.v1.CredentialService/CompleteRefresh",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.v1.CredentialService", "CompleteRefresh"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives the lease back without a result, so that the next caller may try.
+        pub async fn abandon_refresh(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AbandonRefreshRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AbandonRefreshResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.v1.CredentialService/AbandonRefresh",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.v1.CredentialService", "AbandonRefresh"),
+                );
             self.inner.unary(req, path, codec).await
         }
     }
