@@ -22,47 +22,60 @@ use self::steps::{SECOND, Step};
 use crate::support::backend::{Backend, Memory, Redis, TimeMachine};
 use crate::support::world::{ROOMY, namespace};
 
-/// Runs of the test, and how long they are: more than 10,000 steps in all.
-const RUNS: u32 = 120;
-const STEPS: std::ops::Range<usize> = 80..160;
+/// How much is tried: runs, how long they are, and how often a failure is made shorter.
+struct Effort {
+    runs: u32,
+    steps: std::ops::Range<usize>,
+    shrinks: u32,
+}
+
+/// More than 10,000 steps in all.
+const MUCH: Effort = Effort {
+    runs: 120,
+    steps: 80..160,
+    shrinks: 5_000,
+};
+/// As many steps where each costs a hundred times as much, and so does beginning anew.
+const AS_MUCH_AT_A_PRICE: Effort = Effort {
+    runs: 40,
+    steps: 250..320,
+    shrinks: 100,
+};
 
 #[test]
 fn the_memory_store_answers_as_the_rules_do() {
-    holds_for(&Memory, 5_000);
+    holds_for(&Memory, MUCH);
 }
-
-/// A step costs a hundred times as much there: shrinking must not take an hour.
-const SHRINKS_OVER_REDIS: u32 = 100;
 
 #[test]
 fn the_redis_store_answers_as_the_rules_do() {
-    holds_for(&Redis::start(), SHRINKS_OVER_REDIS);
+    holds_for(&Redis::start(), AS_MUCH_AT_A_PRICE);
 }
 
 #[test]
 fn the_redis_store_answers_as_the_rules_do_behind_sentinels() {
-    holds_for(&Redis::behind_sentinels(), SHRINKS_OVER_REDIS);
+    holds_for(&Redis::behind_sentinels(), AS_MUCH_AT_A_PRICE);
 }
 
 #[test]
 fn the_redis_store_answers_as_the_rules_do_in_a_cluster() {
-    holds_for(&Redis::in_a_cluster(), SHRINKS_OVER_REDIS);
+    holds_for(&Redis::in_a_cluster(), AS_MUCH_AT_A_PRICE);
 }
 
-fn holds_for(backend: &dyn Backend, max_shrink_iters: u32) {
+fn holds_for(backend: &dyn Backend, effort: Effort) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     let config = Config {
-        cases: RUNS,
+        cases: effort.runs,
         failure_persistence: None,
-        max_shrink_iters,
+        max_shrink_iters: effort.shrinks,
         ..Config::default()
     };
     let steps_done = Cell::new(0);
     let answer = TestRunner::new(config).run(
-        &proptest::collection::vec(steps::any_step(), STEPS),
+        &proptest::collection::vec(steps::any_step(), effort.steps),
         |steps| {
             steps_done.set(steps_done.get() + steps.len());
             runtime.block_on(run(backend, &steps))
@@ -115,7 +128,7 @@ async fn run(backend: &dyn Backend, steps: &[Step]) -> Result<(), TestCaseError>
     time.advance(1_000_000 * SECOND).await;
     settle(&*store, &*time, &mut model).await;
     for (watch, told) in watches.iter_mut().zip(&model.told) {
-        let seen = everything(backend, watch).await;
+        let seen = everything(backend, watch, told.len()).await;
         let (seen, told) = (by_owner(&seen), by_owner(told));
         let differs = told
             .iter()
@@ -134,12 +147,22 @@ async fn settle(store: &dyn Store, time: &dyn TimeMachine, model: &mut Plain) {
     model.sweep(time.now().await);
 }
 
-async fn everything(backend: &dyn Backend, watch: &mut Watch) -> Vec<Event> {
+/// All events, of which there are so many if the store is right.
+async fn everything(backend: &dyn Backend, watch: &mut Watch, expected: usize) -> Vec<Event> {
+    const LONG: std::time::Duration = std::time::Duration::from_secs(10);
     let mut seen = Vec::new();
-    while let Ok(Some(logged)) = tokio::time::timeout(backend.quiet(), watch.events.next()).await {
-        seen.push(Event::clone(&logged.expect("an event").event));
+    loop {
+        // More than expected is as wrong as less, but not worth waiting for as long.
+        let patience = if seen.len() < expected {
+            LONG
+        } else {
+            backend.quiet()
+        };
+        match tokio::time::timeout(patience, watch.events.next()).await {
+            Ok(Some(logged)) => seen.push(Event::clone(&logged.expect("an event").event)),
+            Ok(None) | Err(_) => return seen,
+        }
     }
-    seen
 }
 
 /// What happened to each owner. A sweep may find the same endings in another order.

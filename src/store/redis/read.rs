@@ -13,6 +13,9 @@ use crate::session::state::State;
 use crate::store::{Answer, Place};
 
 impl Shared {
+    /// Keys of a state that are read one by one; beyond, all of it is read.
+    const MOST_KEYS: usize = 1000;
+
     pub(super) async fn read(&self, place: &Place, id: &SessionId, read: &Read) -> Answer<Session> {
         let spot = self
             .keys
@@ -32,7 +35,12 @@ impl Shared {
             .key(spot.content(id))
             .arg(pack::id(id))
             .arg(flag(read.slide));
-        match &read.show {
+        let show = match &read.show {
+            // A script cannot take any number of them in one go.
+            Shown::Keys(keys) if keys.len() > Self::MOST_KEYS => &Shown::All,
+            show => show,
+        };
+        match show {
             Shown::All => call = call.arg("a"),
             Shown::Nothing => call = call.arg("n"),
             Shown::Keys(keys) => {
@@ -43,10 +51,11 @@ impl Shared {
             Reply::Done(mut fields) => {
                 let mut session = fields.session()?;
                 let content = fields.list()?;
-                session.state = match &read.show {
-                    Shown::All => Some(reply::state(&content)),
-                    Shown::Keys(keys) => Some(only(keys, &content)),
-                    Shown::Nothing => None,
+                session.state = match (show, &read.show) {
+                    (Shown::All, Shown::Keys(keys)) => Some(reply::state(&content).only(keys)),
+                    (Shown::All, _) => Some(reply::state(&content)),
+                    (Shown::Keys(keys), _) => Some(only(keys, &content)),
+                    (Shown::Nothing, _) => None,
                 };
                 Ok(session)
             }

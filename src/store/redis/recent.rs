@@ -14,23 +14,42 @@ use super::Shared;
 use super::keys::Spot;
 use super::link::Call;
 use super::{pack, scripts};
+use crate::session::names::NamespaceName;
+use crate::session::time::Time;
 use crate::store::Place;
 
-/// The calls that assert what was ended lately.
+/// What was ended lately.
 #[derive(Default)]
-pub(super) struct Recent(Mutex<VecDeque<(Instant, Call)>>);
+pub(super) struct Recent(Mutex<VecDeque<(Instant, Ending)>>);
+
+/// How something that was ended is asserted.
+#[derive(Clone)]
+enum Ending {
+    /// By this call.
+    Call(Call),
+    /// By this one in every cell, each with its own keys and time.
+    InAllCells(Arc<WideMark>),
+}
+
+/// A wide mark as it was raised: too much to keep a call for each cell.
+pub(super) struct WideMark {
+    pub(super) namespace: NamespaceName,
+    pub(super) call: Call,
+    /// When it was raised in which cell; `None`: it was not, or nobody knows.
+    pub(super) raised_at: Vec<Option<Time>>,
+}
 
 impl Recent {
     const KEPT_FOR: Duration = Duration::from_mins(5);
-    /// About four megabytes at most.
-    const KEPT: usize = 8192;
+    /// A few megabytes at most.
+    const KEPT: usize = 4096;
     /// How many go out at once.
     const BATCH: usize = 256;
 
-    fn keep(&self, calls: impl IntoIterator<Item = Call>) {
+    fn keep(&self, ending: Ending) {
         let now = Instant::now();
         let mut kept = self.0.lock();
-        kept.extend(calls.into_iter().map(|call| (now, call)));
+        kept.push_back((now, ending));
         while kept.len() > Self::KEPT
             || kept
                 .front()
@@ -40,13 +59,13 @@ impl Recent {
         }
     }
 
-    fn all(&self) -> Vec<Call> {
+    fn all(&self) -> Vec<Ending> {
         let now = Instant::now();
         let kept = self.0.lock();
         let recent = kept
             .iter()
             .filter(|(at, _)| now.duration_since(*at) <= Self::KEPT_FOR);
-        recent.map(|(_, call)| call.clone()).collect()
+        recent.map(|(_, ending)| ending.clone()).collect()
     }
 }
 
@@ -80,7 +99,7 @@ impl Shared {
                 .key(spot.credentials(id))
                 .arg(pack::id(id))
                 .arg(tombstone.as_slice());
-            self.recent.keep([call]);
+            self.recent.keep(Ending::Call(call));
         }
         if !pairs.is_empty() {
             let limits = &place.namespace.limits;
@@ -124,26 +143,35 @@ impl Shared {
         if let Some(fingerprint) = call.args.get_mut(5) {
             fingerprint.clear();
         }
-        self.recent.keep([call]);
+        self.recent.keep(Ending::Call(call));
     }
 
-    /// Keeps calls that raise marks, with the time at which they were raised.
-    pub(super) fn keep_marks(&self, calls: impl IntoIterator<Item = Call>) {
-        self.recent.keep(calls);
+    /// Keeps a call that ends an owner's sessions, with the time at which it did.
+    pub(super) fn keep_revocation(&self, call: Call) {
+        self.recent.keep(Ending::Call(call));
+    }
+
+    pub(super) fn keep_wide_mark(&self, mark: WideMark) {
+        self.recent.keep(Ending::InAllCells(Arc::new(mark)));
     }
 
     async fn assert_again(&self) {
-        let calls = self.recent.all();
-        if calls.is_empty() {
+        let endings = self.recent.all();
+        if endings.is_empty() {
             return;
         }
         tracing::info!(
-            endings = calls.len(),
+            endings = endings.len(),
             "asserting recent endings after a failover"
         );
         let clock = self.clock_args();
-        for batch in calls.chunks(Recent::BATCH) {
-            let mut batch = batch.to_vec();
+        let calls = endings.into_iter().flat_map(|ending| match ending {
+            Ending::Call(call) => vec![call],
+            Ending::InAllCells(mark) => self.raise_calls(&mark),
+        });
+        let mut calls = calls.peekable();
+        while calls.peek().is_some() {
+            let mut batch: Vec<Call> = calls.by_ref().take(Recent::BATCH).collect();
             for call in &mut batch {
                 call.args[..2].clone_from_slice(&clock);
             }

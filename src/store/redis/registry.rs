@@ -26,9 +26,14 @@ impl Shared {
     /// Sees to it that every instance sweeps the namespace.
     pub(super) async fn register(&self, namespace: &Arc<Namespace>) -> Answer<()> {
         let fleet = self.fleets.of(namespace);
-        let lately = |at: Instant| at.elapsed() < Self::REGISTER_EVERY;
-        if fleet.registered.lock().is_some_and(lately) {
-            return Ok(());
+        {
+            let mut registered = fleet.registered.lock();
+            match *registered {
+                Some(at) if at.elapsed() < Self::REGISTER_EVERY => return Ok(()),
+                // Once is enough: those who come meanwhile need not wait.
+                Some(_) => *registered = Some(Instant::now()),
+                None => {}
+            }
         }
         self.check_cells().await?;
         let limits = &namespace.limits;

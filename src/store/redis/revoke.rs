@@ -7,6 +7,7 @@ use redis::Value;
 
 use super::keys::{self, CELLS, Cell, HASH_LEN, Spot};
 use super::link::{Call, Durable};
+use super::recent::WideMark;
 use super::reply::{self, Fields};
 use super::{Shared, flag, insist, millis, number, optional, pack, scripts};
 use crate::session::marks::Subject;
@@ -150,7 +151,7 @@ impl Shared {
             if let Some(asserted_at) = call.args.last_mut() {
                 *asserted_at = number(at.as_millis());
             }
-            self.keep_marks([call]);
+            self.keep_revocation(call);
             let limits = &place.namespace.limits;
             let fleet = self.fleets.of(&place.namespace);
             fleet.due_at(
@@ -174,52 +175,72 @@ impl Shared {
         self.register(namespace).await?;
         let spared = self.spared(namespace, revocation, subject).await?;
         let latest = self.latest_made(&namespace.name).await?;
-        let mut calls: Vec<Call> = Cell::all()
-            .map(|cell| {
-                let keys = self.keys.cell(&namespace.name, cell);
+        let call = self
+            .call(&scripts::RAISE)
+            .arg(keys::mark_field(subject))
+            .args(reach_args(revocation))
+            .arg(number(pack::invalidation_reason(revocation.reason)))
+            .arg(spared)
+            .arg(millis(namespace.limits.max_lifetime_max))
+            .arg("")
+            .arg(self.log_length())
+            .arg("")
+            .arg(number(latest));
+        let mut mark = WideMark {
+            namespace: namespace.name.clone(),
+            call,
+            raised_at: vec![None; CELLS],
+        };
+        let calls = Cell::all().map(|cell| {
+            let mut call = self.raise_call(&mark, cell);
+            if cell == Cell(0) {
                 // One of them tells the watchers.
-                let announced = if cell == Cell(0) {
-                    pack::subject(subject)
-                } else {
-                    Vec::new()
-                };
-                self.call(&scripts::RAISE)
-                    .key(keys.marks())
-                    .key(keys.due())
-                    .key(keys.events())
-                    .arg(keys::mark_field(subject))
-                    .args(reach_args(revocation))
-                    .arg(number(pack::invalidation_reason(revocation.reason)))
-                    .arg(spared.clone())
-                    .arg(millis(namespace.limits.max_lifetime_max))
-                    .arg(announced)
-                    .arg(self.log_length())
-                    .arg("")
-                    .arg(number(latest))
-            })
-            .collect();
-        let answers = self.link.call_many_ending(&calls).await;
+                call.args[8] = pack::subject(subject);
+            }
+            call
+        });
+        let calls: Vec<Call> = calls.collect();
         let mut durable = Ok(());
         let mut failed = None;
-        for (call, answer) in calls.iter_mut().zip(answers) {
+        let answers = self.link.call_many_ending(&calls).await;
+        for (raised_at, answer) in mark.raised_at.iter_mut().zip(answers) {
             match answer {
                 Ok((answer, proof)) => {
-                    let at = reply::read_done(answer)?.time()?;
+                    *raised_at = Some(reply::read_done(answer)?.time()?);
                     durable = durable.and(insist(proof));
-                    // Asserted again, it is not announced again.
-                    call.args[8].clear();
-                    call.args[10] = number(at.as_millis());
                 }
                 Err(fault) => failed = Some(StoreError::from(fault)),
             }
         }
-        self.keep_marks(calls.into_iter().filter(|call| !call.args[10].is_empty()));
+        self.keep_wide_mark(mark);
         self.fleets.of(namespace).all_due_at(self.now());
         if let Some(error) = failed {
             return Err(error);
         }
         durable?;
         Ok(Revoked::InForce)
+    }
+
+    /// The call that raises a mark in a cell.
+    fn raise_call(&self, mark: &WideMark, cell: Cell) -> Call {
+        let keys = self.keys.cell(&mark.namespace, cell);
+        mark.call
+            .clone()
+            .key(keys.marks())
+            .key(keys.due())
+            .key(keys.events())
+    }
+
+    /// The calls that assert a mark again, where it was raised, with its original times.
+    pub(super) fn raise_calls(&self, mark: &WideMark) -> Vec<Call> {
+        let raised = Cell::all().zip(&mark.raised_at);
+        raised
+            .filter_map(|(cell, raised_at)| {
+                let mut call = self.raise_call(mark, cell);
+                call.args[10] = number((*raised_at)?.as_millis());
+                Some(call)
+            })
+            .collect()
     }
 
     /// The latest creation that was dated ahead, behind a mark of its own millisecond. All that was made

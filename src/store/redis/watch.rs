@@ -43,6 +43,7 @@ impl Shared {
             news,
             positions,
             ready: VecDeque::new(),
+            failovers: self.link.failovers(),
             behind: after.is_some(),
             expired: false,
         };
@@ -81,6 +82,9 @@ impl Shared {
     }
 }
 
+/// Grows with each failover that the link sees.
+type FailoverCount = tokio::sync::watch::Receiver<u64>;
+
 /// Somebody who watches. Its positions decide what it has seen; the poller's news are a short cut.
 struct Watcher {
     shared: Arc<Shared>,
@@ -90,6 +94,7 @@ struct Watcher {
     news: Receiver<Arc<Entry>>,
     positions: Box<Positions>,
     ready: VecDeque<Arc<Entry>>,
+    failovers: FailoverCount,
     /// Whether it has to read for itself.
     behind: bool,
     expired: bool,
@@ -115,7 +120,7 @@ impl Watcher {
                 continue;
             }
             if self.behind {
-                match self.catch_up().await {
+                match self.check_and_catch_up().await {
                     Ok(()) => continue,
                     Err(StoreError::CursorExpired) => {
                         self.expired = true;
@@ -126,10 +131,14 @@ impl Watcher {
                 }
                 continue;
             }
-            match self.news.recv().await {
-                Ok(entry) => self.take(entry),
-                Err(RecvError::Lagged(_)) => self.behind = true,
-                Err(RecvError::Closed) => return None,
+            tokio::select! {
+                news = self.news.recv() => match news {
+                    Ok(entry) => self.take(entry),
+                    Err(RecvError::Lagged(_)) => self.behind = true,
+                    Err(RecvError::Closed) => return None,
+                },
+                // The end of a stream may have been lost, and what comes after it may look old.
+                Ok(()) = self.failovers.changed() => self.behind = true,
             }
         }
     }
@@ -144,6 +153,16 @@ impl Watcher {
         } else {
             self.behind = true;
         }
+    }
+
+    async fn check_and_catch_up(&mut self) -> Answer<()> {
+        let name = &self.namespace.name;
+        let ends = self.shared.ends(name).await?;
+        let lost = |(position, end)| position > end;
+        if self.positions.iter().zip(ends.iter()).any(lost) {
+            return Err(StoreError::CursorExpired);
+        }
+        self.catch_up().await
     }
 
     /// Reads the next page of every cell.

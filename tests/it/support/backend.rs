@@ -150,6 +150,7 @@ impl Redis {
         config.key_prefix = format!("store-{number}:");
         // These tests are about answers. A busy machine must not turn them into outages.
         config.response_timeout = Duration::from_secs(10);
+        config.wait_timeout = Duration::from_secs(5);
         let options = Options {
             event_log_length: bounds.event_log_length,
             usage_age: Duration::ZERO,
@@ -192,6 +193,6 @@ impl Backend for Redis {
     }
 
     fn quiet(&self) -> Duration {
-        Duration::from_millis(300)
+        Duration::from_millis(600)
     }
 }
