@@ -2,6 +2,7 @@
 //! a store must have answered what the rules alone answer.
 
 mod plain;
+mod secrets;
 mod steps;
 
 use std::cell::Cell;
@@ -98,6 +99,7 @@ fn namespaces() -> [Arc<Namespace>; 2] {
         sessions_per_owner: 3,
         claims_per_owner: 3,
         state_keys: 3,
+        credentials_per_session: 2,
         ..Limits::default()
     };
     let evicting = Limits {
@@ -248,6 +250,11 @@ async fn take(
             let claim = claim.claim();
             let expected = model.claim(now, &place, &claim);
             prop_assert_eq!(store.claim_once(&place, claim).await, expected);
+        }
+        Step::Secret(place, id, secret) => {
+            let place = model.place(*place);
+            let expected = model.secret(now, &place, &id.id(), secret);
+            prop_assert_eq!(secret.take(store, &place, &id.id()).await, expected);
         }
         Step::Bearers(namespace, id) => {
             let mut expected = model.bearers(now, *namespace, &id.id());
