@@ -38,10 +38,10 @@ async fn a_session_made_on_one_is_used_on_the_other() {
     let old = one.get(&session.id).await.expect_err("dead on the other");
     assert_eq!(old.reason(), "SESSION_ROTATED");
     let new = rotated.session.id;
-    assert!(one.delete(&new).await.expect("an ending"));
+    assert!(one.end(&new).await.expect("an ending"));
     let old = other.get(&new).await.expect_err("dead on both");
     assert_eq!(old.reason(), "SESSION_DELETED");
-    assert!(!other.delete(&new).await.expect("no error"));
+    assert!(!other.end(&new).await.expect("no error"));
 }
 
 /// Each of them changes something: none is lost, and none is done twice.

@@ -97,7 +97,7 @@ impl Ledger {
         let owner = who.owner(tenure);
         match ending {
             Ending::Delete => {
-                owner.delete(&who.id).await?;
+                owner.end(&who.id).await?;
             }
             Ending::ById => {
                 let selector = Selector::SessionId(who.id.clone());

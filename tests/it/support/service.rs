@@ -94,7 +94,7 @@ impl Service {
 
     /// A client that repeats nothing: each outcome is seen.
     pub(crate) fn client(&self) -> Tenure {
-        let options = Options::new(&self.url()).attempts(1);
+        let options = Options::new(&self.url()).repetitions(0);
         Tenure::lazy(options).expect("good options")
     }
 
@@ -144,7 +144,7 @@ impl Service {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        let number = line.and_then(|line| line.split_whitespace().next());
         number
             .and_then(|number| number.parse().ok())
             .expect("a number")
