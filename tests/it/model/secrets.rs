@@ -74,8 +74,8 @@ impl SecretStep {
 pub(crate) fn first(count: usize) -> Vec<(CredentialName, Sealed)> {
     // Not in their order.
     let names = ["b", "a", "c"].map(|text| CredentialName::new(text).expect("a good name"));
-    let chosen = names.into_iter().take(count);
-    chosen.map(|name| (name, Sealed::new(*b"first"))).collect()
+    let some = names.into_iter().take(count);
+    some.map(|name| (name, Sealed::new(*b"first"))).collect()
 }
 
 fn name() -> impl Strategy<Value = CredentialName> {

@@ -60,8 +60,8 @@ async fn each_operation_is_one_script() {
             lease,
             ttl: Duration::from_secs(30),
         };
-        let started = store.begin_refresh(&ann, &id, begin).await;
-        assert!(matches!(started, Ok(Begun::Leased { .. })));
+        let answer = store.begin_refresh(&ann, &id, begin).await;
+        assert!(matches!(answer, Ok(Begun::Leased { .. })));
         let complete = PutCredential {
             lease: Some(lease),
             ..put(first + 1)
@@ -160,8 +160,8 @@ async fn a_refresh_can_be_completed_when_redis_is_full() {
         lease,
         ttl: Duration::from_secs(30),
     };
-    let started = store.begin_refresh(&ann, &id, begin).await;
-    assert!(matches!(started, Ok(Begun::Leased { .. })), "{started:?}");
+    let answer = store.begin_refresh(&ann, &id, begin).await;
+    assert!(matches!(answer, Ok(Begun::Leased { .. })), "{answer:?}");
     let plain = store.put_credential(&ann, &id, put(2)).await;
     assert_eq!(plain, Err(StoreError::Full));
     let complete = PutCredential {
