@@ -126,7 +126,7 @@ async fn a_redis_that_hangs_costs_little_and_leaves_nothing_behind() {
     };
     // Everything that is made once is there.
     assert!(crowd(500).await.iter().all(|(outcome, _)| outcome.is_ok()));
-    ann(&tenure).end(&"y".repeat(36)).await.expect("no error");
+    ann(&tenure).end("y".repeat(36)).await.expect("no error");
     let (connections, files) = (server.connections_of_the_link(), service.open_files());
 
     server.freeze();

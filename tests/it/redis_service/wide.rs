@@ -27,8 +27,8 @@ async fn fill(tenures: &[Tenure], tenant: &str, count: usize) -> Vec<Known> {
         who.id = owner.create().set("n", 0).await?.session.id;
         Ok::<_, tenure_client::Error>(who)
     };
-    let made = stream::iter(0..count).map(make).buffer_unordered(AT_ONCE);
-    made.try_collect().await.expect("sessions")
+    let sessions = stream::iter(0..count).map(make).buffer_unordered(AT_ONCE);
+    sessions.try_collect().await.expect("sessions")
 }
 
 /// How many of them a service still serves.
@@ -80,7 +80,7 @@ async fn endings(watch: &mut Watch, count: usize) -> HashMap<String, u32> {
                 let id = event.session_id.expect("an ending names its session");
                 *seen.entry(id).or_default() += 1;
             }
-            other => panic!("{other:?} after {} endings", seen.len()),
+            other @ Watched::StartedAnew => panic!("{other:?} after {} endings", seen.len()),
         }
     }
 }
