@@ -1,6 +1,7 @@
 //! `tenure audit`, as a shell sees it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -221,4 +222,43 @@ async fn encrypted_lines_are_shown_to_who_has_the_key() {
         assert!(err.contains("3 lines are encrypted"), "{err}");
     }
     assert_eq!(audit(&["verify", &log]).0, 0, "no key is needed for that");
+}
+
+#[test]
+fn stdout_holds_a_whole_log() {
+    let root = TempDir::new().expect("a directory");
+    let mut service = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    service.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    service.args(["--set", "audit.sink=stdout"]);
+    let mut service = service
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(service.stdout.take().expect("asked for")).lines();
+    let mut log = String::new();
+    let address = loop {
+        let line = lines.next().expect("it speaks").expect("text");
+        match line.strip_prefix("tenure listening grpc=") {
+            Some(rest) => break rest.split(' ').next().expect("an address").to_owned(),
+            None => log += &(line + "\n"),
+        }
+    };
+    let called = Command::new(env!("CARGO_BIN_EXE_tenure"))
+        .args(["session", "list", "-n", "crm", "--user", "ada"])
+        .env("TENURE_SERVER", format!("http://{address}"))
+        .status();
+    assert!(called.expect("it runs").success());
+    let id = service.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status();
+    assert!(sent.expect("a signal").success());
+    for line in lines {
+        log += &(line.expect("text") + "\n");
+    }
+    assert!(service.wait().expect("it ends").success());
+    assert!(log.contains("\"operation\":\"ListSessions\""), "{log}");
+    let file = root.path().join("log");
+    fs::write(&file, log).expect("written");
+    let (code, out, _) = audit(&["verify", &shown(&file)]);
+    assert_eq!((code, &*out), (0, "ok: 3 lines in 1 files, up to line 3\n"));
 }
