@@ -63,15 +63,6 @@ fn the_redis_store_answers_as_the_rules_do_in_a_cluster() {
     holds_for(&Redis::in_a_cluster(), AS_MUCH_AT_A_PRICE);
 }
 
-#[test]
-fn the_redis_store_answers_as_the_rules_do_while_slots_move() {
-    let cluster = Redis::in_a_cluster();
-    let moves = cluster.while_cells_move(&["one", "two"], || {
-        holds_for(&cluster, AS_MUCH_AT_A_PRICE);
-    });
-    assert!(moves > 1000, "{moves}");
-}
-
 fn holds_for(backend: &dyn Backend, effort: Effort) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
