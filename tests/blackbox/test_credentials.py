@@ -6,13 +6,13 @@ from typing import Any
 
 import grpc
 import pytest
-from support.errors import refused
-from support.server import Server, serving, tenure
-from support.wire import NAMESPACE, calls, new_owner, records, seconds, struct
-
 from tenure.v1 import credential_service_pb2 as wire
 from tenure.v1.credential_service_pb2_grpc import CredentialServiceStub
 from tenure.v1.session_service_pb2_grpc import SessionServiceStub
+
+from support.errors import refused
+from support.server import Server, serving, tenure
+from support.wire import NAMESPACE, calls, new_owner, records, seconds, struct
 
 CANARY = "canary-4711"
 
