@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tenure::session::credentials::Sealed;
-use tenure::session::limits::{LimitExceeded, LimitName, Limits};
+use tenure::session::limits::{LimitExceeded, LimitName};
 use tenure::session::names::{CredentialName, LeaseId, NamespaceName, RecordId, SessionId};
 use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential, Update};
 use tenure::session::refusal::{EndReason, Refusal};
 use tenure::store::{Answer, Place};
 
-use crate::support::backend::{Backend, Capability};
+use crate::support::backend::Backend;
 use crate::support::world::{IDLE, MOMENT, World, refusal};
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -51,39 +51,6 @@ fn refresh(of: &str, stale_version: u64, number: u128) -> BeginRefresh {
     }
 }
 
-/// A world with credentials. Where there are none, nobody may believe that there are.
-async fn open(backend: &dyn Backend, set: impl FnOnce(&mut Limits)) -> Option<World> {
-    let world = World::with_limits(backend, set).await;
-    if !backend.is_without(Capability::Credentials) {
-        return Some(world);
-    }
-    let ann = world.user("ann");
-    let id = world.make_plain(&ann).await.id;
-    let create = Create {
-        credentials: vec![(name("token"), sealed("first"))],
-        ..world.plain()
-    };
-    assert!(world.create(&ann, create).await.is_err());
-    let answer = world
-        .store
-        .put_credential(&ann, &id, put("token", 1, "x"))
-        .await;
-    assert!(answer.is_err());
-    assert!(
-        world
-            .store
-            .tenant_key(&world.namespace.name, "acme")
-            .await
-            .is_err()
-    );
-    let for_a_record = Update {
-        of_record: Some(RecordId(1)),
-        ..Update::default()
-    };
-    assert!(world.update(&ann, &id, for_a_record).await.is_err());
-    None
-}
-
 /// A session with the credential "token", version 1.
 async fn with_token(world: &World, place: &Place) -> SessionId {
     let create = Create {
@@ -114,9 +81,7 @@ async fn begin(world: &World, place: &Place, id: &SessionId, begin: BeginRefresh
 }
 
 pub(crate) async fn written_and_read(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let session = world.make_plain(&ann).await;
     let id = session.id;
@@ -149,9 +114,7 @@ pub(crate) async fn written_and_read(backend: &dyn Backend) {
 }
 
 pub(crate) async fn first_ones_come_with_the_session(backend: &dyn Backend) {
-    let Some(world) = open(backend, |limits| limits.credentials_per_session = 2).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |limits| limits.credentials_per_session = 2).await;
     let ann = world.user("ann");
     let all = ["b", "a", "c"].map(|of| (name(of), sealed(of)));
     let too_many = Create {
@@ -183,9 +146,7 @@ pub(crate) async fn first_ones_come_with_the_session(backend: &dyn Backend) {
 }
 
 pub(crate) async fn only_the_next_version_is_written(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     for version in [0, 1, 3, u64::MAX] {
@@ -200,9 +161,7 @@ pub(crate) async fn only_the_next_version_is_written(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_destroyed_version_never_comes_again(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert_eq!(
@@ -239,9 +198,7 @@ pub(crate) async fn a_destroyed_version_never_comes_again(backend: &dyn Backend)
 }
 
 pub(crate) async fn limited(backend: &dyn Backend) {
-    let Some(world) = open(backend, |limits| limits.credentials_per_session = 1).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |limits| limits.credentials_per_session = 1).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let exceeded = LimitExceeded {
@@ -276,9 +233,7 @@ pub(crate) async fn limited(backend: &dyn Backend) {
 }
 
 pub(crate) async fn endings_destroy_them(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert_eq!(world.store.end(&ann, &id).await, Ok(true));
@@ -309,9 +264,7 @@ pub(crate) async fn endings_destroy_them(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_stranger_learns_nothing(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let (ann, bob) = (world.user("ann"), world.user("bob"));
     let id = with_token(&world, &ann).await;
     let token = name("token");
@@ -345,9 +298,7 @@ pub(crate) async fn a_stranger_learns_nothing(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_rotation_keeps_them(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let begun = begin(&world, &ann, &id, refresh("token", 1, 1))
@@ -369,9 +320,7 @@ pub(crate) async fn a_rotation_keeps_them(backend: &dyn Backend) {
 }
 
 pub(crate) async fn all_of_them_slide(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let token = name("token");
@@ -409,9 +358,7 @@ pub(crate) async fn all_of_them_slide(backend: &dyn Backend) {
 }
 
 pub(crate) async fn one_refreshes_at_a_time(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let unknown = begin(&world, &ann, &id, refresh("other", 1, 1)).await;
@@ -455,9 +402,7 @@ pub(crate) async fn one_refreshes_at_a_time(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_holder_that_disappears(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let begun = begin(&world, &ann, &id, refresh("token", 1, 1))
@@ -519,9 +464,7 @@ pub(crate) async fn a_holder_that_disappears(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let token = name("token");
@@ -569,9 +512,7 @@ pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_lease_ends_with_its_version(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert!(
@@ -609,9 +550,7 @@ pub(crate) async fn a_lease_ends_with_its_version(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_completion_may_be_repeated(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert!(
@@ -634,9 +573,7 @@ pub(crate) async fn a_completion_may_be_repeated(backend: &dyn Backend) {
 }
 
 pub(crate) async fn an_update_is_for_its_record(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let session = world.make_plain(&ann).await;
     let update = |of_record| Update {
@@ -656,9 +593,7 @@ pub(crate) async fn an_update_is_for_its_record(backend: &dyn Backend) {
 }
 
 pub(crate) async fn sealed_increments_are_remembered(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let ann = world.user("ann");
     let id = world.make_plain(&ann).await.id;
     let request = world.new_request();
@@ -680,9 +615,7 @@ pub(crate) async fn sealed_increments_are_remembered(backend: &dyn Backend) {
 }
 
 pub(crate) async fn tenant_keys_are_kept_until_destroyed(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |_| {}).await;
     let crm = NamespaceName::new("crm").expect("a good name");
     let other = NamespaceName::new("other").expect("a good name");
     let store = &world.store;

@@ -40,8 +40,6 @@ pub(crate) enum Capability {
     Durability,
     /// It counts sessions and bytes itself, and refuses more than it is told.
     Bounds,
-    /// Credentials are kept, and the keys of tenants.
-    Credentials,
 }
 
 /// Moves a store's time.
@@ -139,26 +137,6 @@ impl Redis {
         Redis::over(Servers::Cluster(Cluster::start()))
     }
 
-    /// Does something while the cells of the namespaces move from server to server of a cluster. Answers how many
-    /// moves there were.
-    pub(crate) fn while_cells_move(&self, namespaces: &[&str], during: impl FnOnce()) -> usize {
-        let Servers::Cluster(cluster) = &self.servers else {
-            panic!("only a cluster has slots");
-        };
-        let slot = |namespace: &str, cell: u32| {
-            let key = format!("{{{namespace}:{cell:02x}}}");
-            let slot = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", &key]);
-            redis::from_redis_value::<u16>(slot).expect("a slot")
-        };
-        let mut slots: Vec<u16> = namespaces
-            .iter()
-            .flat_map(|namespace| (0..256).map(|cell| slot(namespace, cell)))
-            .collect();
-        slots.sort_unstable();
-        slots.dedup();
-        cluster.while_slots_move(&slots, during)
-    }
-
     fn over(servers: Servers) -> Redis {
         Redis {
             servers,
@@ -209,16 +187,10 @@ impl Backend for Redis {
     }
 
     fn lacks(&self) -> &'static [(Capability, &'static str)] {
-        &[
-            (
-                Capability::Bounds,
-                "how much it holds is Redis' own setting (maxmemory), for all instances at once",
-            ),
-            (
-                Capability::Credentials,
-                "not restated in Lua yet: what has to be encrypted is refused",
-            ),
-        ]
+        &[(
+            Capability::Bounds,
+            "how much it holds is Redis' own setting (maxmemory), for all instances at once",
+        )]
     }
 
     fn quiet(&self) -> Duration {
