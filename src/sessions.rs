@@ -258,7 +258,7 @@ impl Sessions {
             self.encrypted_state.seal_create(place, &mut create).await?;
         }
         let mut created = self.store.create(place, create).await?;
-        self.opened(place, &mut created.session).await?;
+        self.opened(call, place, &mut created.session).await?;
         let deed = if created.created {
             Deed::Created
         } else {
@@ -278,7 +278,7 @@ impl Sessions {
     ) -> Result<Session, Error> {
         let answer = self.store.read(place, id, read).await;
         let mut session = self.told(call, place, id, answer, Deed::Retrieved)?;
-        self.opened(place, &mut session).await?;
+        self.opened(call, place, &mut session).await?;
         Ok(session)
     }
 
@@ -297,7 +297,7 @@ impl Sessions {
             updated.map_err(Error::from)
         };
         let mut updated = self.told(call, place, id, answer, Deed::Updated)?;
-        self.opened(place, &mut updated.session).await?;
+        self.opened(call, place, &mut updated.session).await?;
         Ok(updated)
     }
 
@@ -318,7 +318,7 @@ impl Sessions {
         }
         let answer = self.store.rotate(place, id, rotate).await;
         let mut rotated = self.told(call, place, id, answer, Deed::Rotated)?;
-        self.opened(place, &mut rotated.session).await?;
+        self.opened(call, place, &mut rotated.session).await?;
         Ok(rotated)
     }
 
@@ -360,7 +360,7 @@ impl Sessions {
     /// An owner's live sessions, newest first, and whether more follow.
     pub async fn list(
         &self,
-        _call: &Call,
+        call: &Call,
         place: &Place,
         page: Page,
     ) -> Result<(Vec<Session>, bool), Error> {
@@ -373,7 +373,7 @@ impl Sessions {
         }
         let (mut sessions, more) = self.store.list(place, page).await?;
         for session in &mut sessions {
-            self.opened(place, session).await?;
+            self.opened(call, place, session).await?;
         }
         Ok((sessions, more))
     }
@@ -439,11 +439,12 @@ impl Sessions {
     }
 
     /// Opens the state of an answer where the namespace encrypts it.
-    async fn opened(&self, place: &Place, session: &mut Session) -> Result<(), Error> {
-        if place.namespace.limits.encrypt_state {
-            self.encrypted_state.open(place, session).await?;
+    async fn opened(&self, call: &Call, place: &Place, session: &mut Session) -> Result<(), Error> {
+        if !place.namespace.limits.encrypt_state {
+            return Ok(());
         }
-        Ok(())
+        let opened = self.encrypted_state.open(place, session).await;
+        self.readable(call, place, &session.id, opened)
     }
 
     fn look_for_violation(&self, call: &Call, place: &Place, id: &SessionId) {

@@ -84,6 +84,9 @@ impl Keys {
         if let Command::New(new) = command {
             return new.run();
         }
+        if let Command::Destroy(destroy) = &command {
+            destroy.insist()?;
+        }
         let options = service.options()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -191,15 +194,19 @@ async fn status(admin: &Admin, output: Format) -> anyhow::Result<Exit> {
 }
 
 impl Destroy {
-    async fn run(&self, admin: &Admin, output: Format) -> anyhow::Result<Exit> {
-        if !self.yes {
-            return Err(Usage(
-                "there is no way back from this: every credential and every encrypted state of the tenant \
-                 becomes unreadable; say --yes to do it"
-                    .to_owned(),
-            )
-            .into());
+    /// Refuses what was not asked for with all its words.
+    fn insist(&self) -> Result<(), Usage> {
+        if self.yes {
+            return Ok(());
         }
+        Err(Usage(
+            "there is no way back from this: every credential and every encrypted state of the tenant \
+             becomes unreadable; say --yes to do it"
+                .to_owned(),
+        ))
+    }
+
+    async fn run(&self, admin: &Admin, output: Format) -> anyhow::Result<Exit> {
         let destroyed = admin
             .destroy_tenant_key(&self.namespace, &self.tenant)
             .await?;
