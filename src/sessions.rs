@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use self::encrypted_state::EncryptedState;
@@ -99,6 +100,8 @@ pub struct Sessions {
     refreshes: Refreshes,
     /// Known once the store has answered.
     fingerprint_key: OnceLock<hmac::Key>,
+    /// Why the store has not answered yet.
+    not_yet: Mutex<Option<StoreError>>,
     /// Looking for violations costs the store; only so many at once, and none is owed.
     violation_checks: Arc<Semaphore>,
 }
@@ -118,6 +121,7 @@ impl Sessions {
             owner_proof: Arc::new(OwnerProof::none()),
             events: Arc::new(Events::new()),
             fingerprint_key: OnceLock::new(),
+            not_yet: Mutex::default(),
             violation_checks: Arc::new(Semaphore::new(4)),
         }
     }
@@ -129,7 +133,9 @@ impl Sessions {
 
     /// Asks whether the store can do its work, and learns what has to be learnt from it once.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await?;
+        self.store.ping().await.inspect_err(|error| {
+            *self.not_yet.lock() = Some(error.clone());
+        })?;
         if self.fingerprint_key.get().is_none() {
             let secret = self.store.shared_secret().await?;
             let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
@@ -142,10 +148,14 @@ impl Sessions {
     pub fn fingerprint(&self) -> Result<Fingerprint, Error> {
         match self.fingerprint_key.get() {
             Some(key) => Ok(Fingerprint::keyed(key)),
-            None => Err(StoreError::Unavailable {
-                retry_after: UNTIL_NEXT_PING,
-            }
-            .into()),
+            // Unsafe settings, for instance, are told as what they are from the first call on.
+            None => Err(self.not_yet.lock().clone().map_or_else(
+                || {
+                    let retry_after = UNTIL_NEXT_PING;
+                    StoreError::Unavailable { retry_after }.into()
+                },
+                Error::from,
+            )),
         }
     }
 

@@ -170,7 +170,16 @@ impl State {
     /// How many bytes count against the limit: of sealed values those that are in the seal, so that a
     /// namespace allows the same with encryption as without.
     fn counted_bytes(&self, limits: &Limits) -> usize {
-        if !limits.encrypt_state || !self.is_sealed() {
+        if limits.encrypt_state {
+            self.plain_len_bytes()
+        } else {
+            self.0.len()
+        }
+    }
+
+    /// How many bytes it takes, of sealed values only what is in the seal.
+    pub fn plain_len_bytes(&self) -> usize {
+        if !self.is_sealed() {
             return self.0.len();
         }
         let entries = self.entries().into_iter();

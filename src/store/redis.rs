@@ -47,6 +47,7 @@ mod revoke;
 mod rotate;
 mod scripts;
 mod sweep;
+mod tenant_keys;
 mod update;
 mod watch;
 
@@ -274,57 +275,74 @@ impl Store for RedisStore {
         self.0.claim_once(place, &claim).await
     }
 
-    async fn credential(&self, _: &Place, _: &SessionId, _: &CredentialName) -> Answer<Looked> {
-        credentials::not_yet()
+    async fn credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+    ) -> Answer<Looked> {
+        self.0.credential(place, id, name).await
     }
 
-    async fn put_credential(&self, _: &Place, _: &SessionId, _: PutCredential) -> Answer<u64> {
-        credentials::not_yet()
+    async fn put_credential(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        put: PutCredential,
+    ) -> Answer<u64> {
+        self.0.put_credential(place, id, &put).await
     }
 
     async fn delete_credential(
         &self,
-        _: &Place,
-        _: &SessionId,
-        _: &CredentialName,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
     ) -> Answer<bool> {
-        credentials::not_yet()
+        self.0.delete_credential(place, id, name).await
     }
 
-    async fn begin_refresh(&self, _: &Place, _: &SessionId, _: BeginRefresh) -> Answer<Begun> {
-        credentials::not_yet()
+    async fn begin_refresh(
+        &self,
+        place: &Place,
+        id: &SessionId,
+        begin: BeginRefresh,
+    ) -> Answer<Begun> {
+        self.0.begin_refresh(place, id, &begin).await
     }
 
     async fn abandon_refresh(
         &self,
-        _: &Place,
-        _: &SessionId,
-        _: &CredentialName,
-        _: LeaseId,
+        place: &Place,
+        id: &SessionId,
+        name: &CredentialName,
+        lease: LeaseId,
     ) -> Answer<bool> {
-        credentials::not_yet()
+        self.0.abandon_refresh(place, id, name, lease).await
     }
 
-    async fn tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<Option<Sealed>> {
-        credentials::not_yet()
+    async fn tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<Option<Sealed>> {
+        self.0.tenant_key(namespace, tenant).await
     }
 
     async fn put_tenant_key(
         &self,
-        _: &NamespaceName,
-        _: &str,
-        _: Option<&Sealed>,
-        _: Sealed,
+        namespace: &NamespaceName,
+        tenant: &str,
+        expected: Option<&Sealed>,
+        wrapped: Sealed,
     ) -> Answer<bool> {
-        credentials::not_yet()
+        self.0
+            .put_tenant_key(namespace, tenant, expected, &wrapped)
+            .await
     }
 
-    async fn destroy_tenant_key(&self, _: &NamespaceName, _: &str) -> Answer<bool> {
-        credentials::not_yet()
+    async fn destroy_tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<bool> {
+        self.0.destroy_tenant_key(namespace, tenant).await
     }
 
-    async fn tenant_keys(&self, _: Option<String>) -> Answer<TenantKeys> {
-        credentials::not_yet()
+    async fn tenant_keys(&self, after: Option<String>) -> Answer<TenantKeys> {
+        self.0.tenant_keys(after).await
     }
 
     async fn bearers(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Owner>> {

@@ -115,8 +115,9 @@ def test_anonymous_sessions_have_one_limit_together(tmp_path: Path) -> None:
 
 
 def test_a_full_store_says_so(tmp_path: Path) -> None:
-    """STORE_FULL for what needs room; what is there is still served, and an end makes room."""
-    with serving(tmp_path, "[store]\nmax_sessions = 3\n") as server, server.channel() as channel:
+    """STORE_FULL for what needs room; what is there is still served. How much the memory store holds is our setting."""
+    bounded = serving(tmp_path, "[store]\nmax_sessions = 3\n", "--store", "memory:")
+    with bounded as server, server.channel() as channel:
         api = SessionServiceStub(channel)
         owner = new_owner()
         made = [create(api, owner, "full", state=struct(n=number)) for number in range(3)]

@@ -2,6 +2,7 @@
 
 mod canaries;
 mod keys;
+mod over_redis;
 mod refresh;
 mod state;
 
@@ -14,7 +15,7 @@ use tenure::server;
 use tenure::session::limits::Limits;
 use tenure::session::names::NamespaceName;
 use tenure::store::memory::MemoryStore;
-use tenure::store::{self, Clock, Store};
+use tenure::store::{Clock, Store};
 use tenure_client::proto::admin_v1::admin_service_client::AdminServiceClient;
 use tenure_client::proto::v1;
 use tenure_client::proto::v1::credential::Secret;
@@ -29,7 +30,7 @@ use tonic_types::StatusExt as _;
 /// Instances within the test, over one store.
 struct Fleet {
     instances: Vec<SocketAddr>,
-    store: Arc<MemoryStore>,
+    store: Arc<dyn Store>,
     _stop: tokio_util::sync::DropGuard,
     _running: Vec<JoinHandle<anyhow::Result<()>>>,
 }
@@ -79,13 +80,17 @@ impl Fleet {
 
     /// So many instances, each with the same configuration.
     async fn of(instances: usize, config: Config) -> Fleet {
-        let store = Arc::new(MemoryStore::new(&config.store, Clock::system()));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(&config.store, Clock::system()));
+        Fleet::over(vec![store; instances], config).await
+    }
+
+    /// An instance over each of these.
+    async fn over(stores: Vec<Arc<dyn Store>>, config: Config) -> Fleet {
         let stop = CancellationToken::new();
         let mut addresses = Vec::new();
         let mut running = Vec::new();
-        for _ in 0..instances {
-            let store = Arc::clone(&store) as Arc<dyn store::Store>;
-            let bound = server::bind(config.clone(), store).expect("bound");
+        for store in &stores {
+            let bound = server::bind(config.clone(), Arc::clone(store)).expect("bound");
             addresses.push(bound.grpc_address());
             let service = bound.start().await.expect("started");
             let stopped = stop.clone();
@@ -95,7 +100,7 @@ impl Fleet {
         }
         Fleet {
             instances: addresses,
-            store,
+            store: Arc::clone(&stores[0]),
             _stop: stop.drop_guard(),
             _running: running,
         }

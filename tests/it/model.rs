@@ -2,6 +2,7 @@
 //! a store must have answered what the rules alone answer.
 
 mod plain;
+mod secrets;
 mod steps;
 
 use std::cell::Cell;
@@ -62,6 +63,15 @@ fn the_redis_store_answers_as_the_rules_do_in_a_cluster() {
     holds_for(&Redis::in_a_cluster(), AS_MUCH_AT_A_PRICE);
 }
 
+#[test]
+fn the_redis_store_answers_as_the_rules_do_while_slots_move() {
+    let cluster = Redis::in_a_cluster();
+    let moves = cluster.while_cells_move(&["one", "two"], || {
+        holds_for(&cluster, AS_MUCH_AT_A_PRICE);
+    });
+    assert!(moves > 1000, "{moves}");
+}
+
 fn holds_for(backend: &dyn Backend, effort: Effort) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -98,6 +108,7 @@ fn namespaces() -> [Arc<Namespace>; 2] {
         sessions_per_owner: 3,
         claims_per_owner: 3,
         state_keys: 3,
+        credentials_per_session: 2,
         ..Limits::default()
     };
     let evicting = Limits {
@@ -248,6 +259,11 @@ async fn take(
             let claim = claim.claim();
             let expected = model.claim(now, &place, &claim);
             prop_assert_eq!(store.claim_once(&place, claim).await, expected);
+        }
+        Step::Secret(place, id, secret) => {
+            let place = model.place(*place);
+            let expected = model.secret(now, &place, &id.id(), secret);
+            prop_assert_eq!(secret.take(store, &place, &id.id()).await, expected);
         }
         Step::Bearers(namespace, id) => {
             let mut expected = model.bearers(now, *namespace, &id.id());

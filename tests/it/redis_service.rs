@@ -4,6 +4,8 @@
 mod failover;
 mod instances;
 mod load;
+mod outages;
+mod wide;
 
 use std::time::{Duration, Instant};
 

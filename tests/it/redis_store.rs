@@ -2,6 +2,7 @@
 //! what it leaves behind. Against a real server.
 
 mod cost;
+mod credentials;
 mod instances;
 mod left_behind;
 

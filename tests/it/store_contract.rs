@@ -61,7 +61,8 @@ macro_rules! every_case {
                 touches_and_updates_slide, the_ceiling_stands, a_slide_stops_at_the_ceiling, why_it_ended,
                 reasons_are_told_for_their_time, a_clock_set_back, a_shortened_lifetime;
             limits: sessions_per_owner_reject, sessions_per_owner_end_least_recent, the_dead_do_not_count,
-                sessions_per_tenant, the_dead_of_a_tenant_do_not_count, anonymous_sessions;
+                sessions_per_tenant, the_dead_of_a_tenant_do_not_count, anonymous_sessions,
+                sealed_values_count_as_what_is_in_the_seal;
             list: newest_first, pages, pages_of_one_millisecond, only_live_ones, with_state;
             marks: no_old_login_after_owner, no_old_login_after_each_wide_selector, strangers_are_spared,
                 made_in_the_same_millisecond_after, revoked_twice_in_a_millisecond,

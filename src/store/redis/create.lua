@@ -1,7 +1,7 @@
 -- Makes a session, or finds the live one of its conversation: OwnerRecord::create.
--- KEYS: 8 content, 9 request. ARGV: see create.rs.
+-- KEYS: 8 content, 9 credentials, 10 request. ARGV: see create.rs.
 local CONVERSATION_EXISTS, EXISTING, ENDS_OTHERS = 4, 21, 22
-local SESSIONS_PER_OWNER, SESSIONS_PER_TENANT, ANONYMOUS_SESSIONS = 6, 7, 8
+local SESSIONS_PER_OWNER, SESSIONS_PER_TENANT, ANONYMOUS_SESSIONS, CREDENTIALS_PER_SESSION = 6, 7, 8, 10
 
 local id, may_end = ARGV[13], ARGV[14] == '1'
 local fingerprint, request_ttl = ARGV[15], tonumber(ARGV[16])
@@ -11,8 +11,10 @@ local session = {
 }
 local authenticated, on_existing = ARGV[24], ARGV[25]
 local per_owner, evicts = tonumber(ARGV[26]), ARGV[27] == '1'
+-- The credentials are pairs of arguments behind the 37th; then comes the content.
+local names, max_credentials, credentials = ARGV[35], tonumber(ARGV[36]), tonumber(ARGV[37])
 
-local outcome, reused = outcome_of(KEYS[9], fingerprint, now)
+local outcome, reused = outcome_of(KEYS[10], fingerprint, now)
 if reused then return reused end
 if outcome then
   if outcome:byte(1) == 2 and not may_end then return { ENDS_OTHERS } end
@@ -20,6 +22,7 @@ if outcome then
   return replay(outcome)
 end
 if is_revoked(authenticated, ARGV[34]) then return { AUTHENTICATION_REVOKED } end
+if credentials > max_credentials then return { LIMIT, CREDENTIALS_PER_SESSION, max_credentials, credentials } end
 
 local replaced
 local existing = session.conversation ~= '' and redis.call('HGET', OWNER, 'c:' .. session.conversation)
@@ -33,8 +36,8 @@ if existing then
       local used = math.max(tonumber(entry[2]), now)
       redis.call('HSET', OWNER, 'u:' .. existing, millis(used))
       local revision = parse(entry[1]).revision
-      remember(KEYS[9], fingerprint, request_ttl, now, session_outcome(existing, 0, revision))
-      return { EXISTING, existing, entry[1], millis(used), entry[3] }
+      remember(KEYS[10], fingerprint, request_ttl, now, session_outcome(existing, 0, revision))
+      return { EXISTING, existing, entry[1], millis(used), entry[3], entry[4] }
     end
     replaced = { existing, entry[1], REPLACED }
   end
@@ -74,7 +77,7 @@ if (replaced or evicted[1]) and not may_end then return { ENDS_OTHERS } end
 
 if replaced then end_live(replaced[1], replaced[2], replaced[3], now) end
 for _, other in ipairs(evicted) do end_live(other[1], other[2], other[3], now) end
-forget(id, KEYS[8])
+forget(id, KEYS[8], KEYS[9])
 
 -- In the very millisecond of an invalidation, what comes after it must also look so.
 local created = now
@@ -89,11 +92,17 @@ session.created = created
 session.expires = created + tonumber(ARGV[21])
 session.authenticated = authenticated == '' and created or tonumber(authenticated)
 
-redis.call('DEL', KEYS[8])
-in_chunks('HSET', KEYS[8], 35, #ARGV)
-redis.call('PEXPIRE', KEYS[8], millis(session.expires - now + 2 * tombstone_ttl + 60000))
+redis.call('DEL', KEYS[8], KEYS[9])
+local span, first = millis(session.expires - now + 2 * tombstone_ttl + 60000), 38 + 2 * credentials
+in_chunks('HSET', KEYS[8], first, #ARGV)
+redis.call('PEXPIRE', KEYS[8], span)
+if credentials > 0 then
+  redis.call('HSET', KEYS[9], 'd', '0')
+  in_chunks('HSET', KEYS[9], 38, first - 1)
+  redis.call('PEXPIRE', KEYS[9], span)
+end
 event(CREATED_EVENT, now, id, session)
-insert_live(id, session, created, ARGV[33])
+insert_live(id, session, created, ARGV[33], credentials > 0 and names)
 count(1)
-remember(KEYS[9], fingerprint, request_ttl, now, session_outcome(id, ended[1] and 2 or 1, 1))
+remember(KEYS[10], fingerprint, request_ttl, now, session_outcome(id, ended[1] and 2 or 1, 1))
 return { DONE, millis(created), ended }

@@ -2,7 +2,6 @@
 
 use redis::Value;
 
-use super::credentials;
 use super::keys::Spot;
 use super::link::Call;
 use super::reply::{self, Fields, Reply};
@@ -49,9 +48,6 @@ impl Shared {
     }
 
     async fn create_once(&self, place: &Place, create: &Create) -> Answer<Created> {
-        if !create.credentials.is_empty() {
-            return credentials::not_yet();
-        }
         let spot = self
             .keys
             .of_session(&place.namespace.name, &place.owner, &create.id);
@@ -79,8 +75,8 @@ impl Shared {
                 Reply::Done(mut fields) => return self.made(place, &spot, create, &mut fields),
                 Reply::Replayed(mut fields) => return replayed(&mut fields),
                 Reply::Existing(mut fields) => {
-                    let (id, meta) = fields.session()?;
-                    if let Some(session) = self.existing(place, &spot, &id, meta).await? {
+                    let found = fields.session()?;
+                    if let Some(session) = self.existing(place, &spot, &found).await? {
                         return Ok(Created {
                             session,
                             created: false,
@@ -112,6 +108,7 @@ impl Shared {
         let mut call = self
             .call_on_record(&scripts::CREATE, place, spot)
             .key(spot.content(&create.id))
+            .key(spot.credentials(&create.id))
             .request_key(spot, Rpc::Create, request)
             .arg(pack::id(&create.id))
             .arg(flag(lane == Lane::Endings))
@@ -136,13 +133,21 @@ impl Shared {
             .arg(optional(limits.sessions_per_tenant))
             .arg(number(limits.anonymous_sessions))
             .arg(number(usage.anonymous))
-            .arg(number(create.state.len_bytes()))
+            .arg(number(create.state.plain_len_bytes()))
             .arg(number(entries.len()))
             .arg(pack::mcp(create.mcp.as_ref()))
             .arg(millis(limits.max_lifetime_max))
-            // Content that is empty must still be there.
-            .arg(".")
-            .arg("");
+            .arg(pack::names(create.credentials.iter().map(|(name, _)| name)))
+            .arg(number(limits.credentials_per_session))
+            .arg(number(create.credentials.len()));
+        for (name, sealed) in &create.credentials {
+            call = call
+                .arg(read::field(name.as_str()))
+                .arg(pack::first_credential(sealed));
+        }
+        // Content that is empty must still be there. The field also says whether values may be sealed.
+        let marker = if create.state.is_sealed() { "s" } else { "" };
+        call = call.arg(".").arg(marker);
         for (key, value) in entries {
             call = call.arg(read::field(key)).arg(value);
         }
@@ -175,12 +180,15 @@ impl Shared {
         if counts_tenants(&place.namespace.limits) || place.owner.is_anonymous() {
             fleet.count_one_more(&place.owner);
         }
+        let names = create.credentials.iter().map(|(name, _)| name.clone());
+        let mut credential_names: Vec<_> = names.collect();
+        credential_names.sort_unstable();
         Ok(Created {
             session: Session {
                 id: create.id.clone(),
                 meta,
                 state: Some(create.state.clone()),
-                credential_names: Vec::new(),
+                credential_names,
             },
             created: true,
             replayed: false,
@@ -192,15 +200,14 @@ impl Shared {
         &self,
         place: &Place,
         spot: &Spot,
-        id: &crate::session::names::SessionId,
-        meta: Meta,
+        found: &Session,
     ) -> Answer<Option<Session>> {
         let peek = Read {
             slide: false,
             show: Shown::All,
         };
-        match self.read_at(place, spot, id, &peek).await {
-            Ok(session) if session.meta.record_id == meta.record_id => Ok(Some(session)),
+        match self.read_at(place, spot, &found.id, &peek).await {
+            Ok(session) if session.meta.record_id == found.meta.record_id => Ok(Some(session)),
             Ok(_) | Err(StoreError::Refused(Refusal::NotFound | Refusal::Ended(_))) => Ok(None),
             Err(error) => Err(error),
         }
@@ -208,16 +215,11 @@ impl Shared {
 }
 
 fn replayed(fields: &mut Fields) -> Answer<Created> {
-    let (id, mut meta) = fields.session()?;
+    let mut session = fields.session()?;
     let created = fields.int()? > 0;
-    meta.revision = fields.revision()?;
+    session.meta.revision = fields.revision()?;
     Ok(Created {
-        session: Session {
-            id,
-            meta,
-            state: None,
-            credential_names: Vec::new(),
-        },
+        session,
         created,
         replayed: true,
     })

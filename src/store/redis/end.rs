@@ -13,6 +13,7 @@ impl Shared {
         let call = self
             .call_on_record(&scripts::END, place, &spot)
             .key(spot.content(id))
+            .key(spot.credentials(id))
             .arg(pack::id(id))
             .arg(number(pack::end_reason(EndReason::Deleted)));
         let (answer, durable) = self.call_ending(&call).await?;

@@ -51,6 +51,12 @@ impl Keys {
         format!("{}registry", self.prefix).into_bytes()
     }
 
+    /// The tenants' wrapped keys, and in which order they are shown.
+    pub(super) fn tenant_keys(&self) -> [Vec<u8>; 2] {
+        let named = |name| format!("{}{{tenant-keys}}:{name}", self.prefix).into_bytes();
+        [named("k"), named("o")]
+    }
+
     /// The keys of a cell.
     pub(super) fn cell(&self, namespace: &NamespaceName, cell: Cell) -> CellKeys {
         CellKeys(format!("{}{{{}:{:02x}}}:", self.prefix, namespace.as_str(), cell.0).into_bytes())
@@ -81,6 +87,10 @@ impl CellKeys {
 
     pub(super) fn content(&self, hash: &[u8], id: &[u8]) -> Vec<u8> {
         self.named(&[b"s:", hash, b":", id])
+    }
+
+    pub(super) fn credentials(&self, hash: &[u8], id: &[u8]) -> Vec<u8> {
+        self.named(&[b"k:", hash, b":", id])
     }
 
     pub(super) fn claims(&self, hash: &[u8]) -> Vec<u8> {
@@ -178,6 +188,10 @@ impl Spot {
 
     pub(super) fn content(&self, id: &SessionId) -> Vec<u8> {
         self.keys.content(self.hash(), &pack::id(id))
+    }
+
+    pub(super) fn credentials(&self, id: &SessionId) -> Vec<u8> {
+        self.keys.credentials(self.hash(), &pack::id(id))
     }
 
     pub(super) fn request(&self, rpc: Rpc, id: RequestId) -> Vec<u8> {

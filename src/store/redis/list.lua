@@ -18,6 +18,6 @@ table.sort(found, function(a, b) return newer(a[1], a[2], b[1], b[2]) end)
 local page = {}
 for i = 1, math.min(size, #found) do
   local entry = found[i][3]
-  page[i] = { found[i][2], entry.m, entry.u, entry.x or false }
+  page[i] = { found[i][2], entry.m, entry.u, entry.x or false, entry.v or false }
 end
 return { DONE, #found > size and 1 or 0, page }

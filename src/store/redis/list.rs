@@ -26,14 +26,7 @@ impl Shared {
         let more = fields.int()? == 1;
         let mut sessions = Vec::new();
         for entry in fields.list()? {
-            let (id, meta) = Fields::of(entry)?.session()?;
-            let state = None;
-            sessions.push(Session {
-                id,
-                meta,
-                state,
-                credential_names: Vec::new(),
-            });
+            sessions.push(Fields::of(entry)?.session()?);
         }
         if page.include_state {
             // Only now are the names of the contents known. What has ended meanwhile is left out.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::session::credentials::Sealed;
 use crate::session::event::{Change, Event, What};
 use crate::session::marks::{Reach, Subject};
-use crate::session::names::{Owner, RecordId, SessionId};
+use crate::session::names::{CredentialName, Owner, RecordId, SessionId};
 use crate::session::record::{Mcp, Meta};
 use crate::session::refusal::{EndReason, InvalidationReason};
 use crate::session::time::Time;
@@ -70,10 +71,13 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.framed()?).ok()
     }
 
-    fn long_text(&mut self) -> Option<String> {
+    pub(super) fn long(&mut self) -> Option<&'a [u8]> {
         let len = u32::from_le_bytes(self.array()?);
-        let bytes = self.take(usize::try_from(len).ok()?)?;
-        String::from_utf8(bytes.to_vec()).ok()
+        self.take(usize::try_from(len).ok()?)
+    }
+
+    fn long_text(&mut self) -> Option<String> {
+        String::from_utf8(self.long()?.to_vec()).ok()
     }
 
     fn owner(&mut self) -> Option<Owner> {
@@ -189,6 +193,37 @@ fn read_mcp(bytes: &[u8]) -> Option<Mcp> {
         mcp.resource_subscriptions.push(reader.long_text()?);
     }
     Some(mcp)
+}
+
+/// Names of credentials, one behind the other.
+pub(super) fn names<'a>(names: impl IntoIterator<Item = &'a CredentialName>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for name in names {
+        put_framed(&mut out, name.as_str().as_bytes());
+    }
+    out
+}
+
+/// The names, in order.
+pub(super) fn read_names(bytes: &[u8]) -> Option<Vec<CredentialName>> {
+    let mut reader = Reader(bytes);
+    let mut names = Vec::new();
+    while !reader.0.is_empty() {
+        names.push(CredentialName::new(reader.text()?).ok()?);
+    }
+    names.sort_unstable();
+    Some(names)
+}
+
+/// A credential that a session begins with, as version 1: see `write` in `credentials.lua`.
+pub(super) fn first_credential(sealed: &Sealed) -> Vec<u8> {
+    let sealed = sealed.as_bytes();
+    let mut out = Vec::with_capacity(47 + sealed.len());
+    out.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0]);
+    // Nobody refreshes it, and it is no result of a refresh.
+    out.extend_from_slice(&[0; 16 + 8 + 16]);
+    out.extend_from_slice(sealed);
+    out
 }
 
 /// Reads a packed session, with what is kept beside it.

@@ -1,7 +1,7 @@
 -- Reads a session and, unless it peeks, slides it: OwnerRecord::read.
 -- KEYS: 4 content. ARGV: 9 id, 10 whether to slide, 11 'a' all, 'k' these keys, 'n' nothing; then the keys.
 local now, id = clock(), ARGV[9]
-local entry = redis.call('HMGET', KEYS[1], 'm:' .. id, 'u:' .. id, 'x:' .. id)
+local entry = redis.call('HMGET', KEYS[1], 'm:' .. id, 'u:' .. id, 'x:' .. id, 'v:' .. id)
 local marks = redis.call('HMGET', KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 local refused = refusal(entry[1], entry[2], id, marks, now)
 if refused then return refused end
@@ -18,4 +18,4 @@ if ARGV[10] == '1' and now > tonumber(used) then
   used = string.format('%.0f', now)
   redis.call('HSET', KEYS[1], 'u:' .. id, used)
 end
-return { DONE, id, entry[1], used, entry[3], content }
+return { DONE, id, entry[1], used, entry[3], entry[4], content }

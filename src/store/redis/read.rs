@@ -49,20 +49,15 @@ impl Shared {
         }
         match reply::read(self.link.call(&call).await?)? {
             Reply::Done(mut fields) => {
-                let (id, meta) = fields.session()?;
+                let mut session = fields.session()?;
                 let content = fields.list()?;
-                let state = match (show, &read.show) {
+                session.state = match (show, &read.show) {
                     (Shown::All, Shown::Keys(keys)) => Some(reply::state(&content).only(keys)),
                     (Shown::All, _) => Some(reply::state(&content)),
                     (Shown::Keys(keys), _) => Some(only(keys, &content)),
                     (Shown::Nothing, _) => None,
                 };
-                Ok(Session {
-                    id,
-                    meta,
-                    state,
-                    credential_names: Vec::new(),
-                })
+                Ok(session)
             }
             Reply::Lost => {
                 self.bury_lost(place, spot, id).await?;
@@ -72,11 +67,12 @@ impl Shared {
         }
     }
 
-    /// Ends a session whose content Redis has evicted.
+    /// Ends a session of which Redis has evicted a part.
     pub(super) async fn bury_lost(&self, place: &Place, spot: &Spot, id: &SessionId) -> Answer<()> {
         let call = self
             .call_on_record(&scripts::LOST, place, spot)
             .key(spot.content(id))
+            .key(spot.credentials(id))
             .arg(pack::id(id));
         self.link.call(&call).await?;
         Ok(())

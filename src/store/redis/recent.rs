@@ -96,6 +96,7 @@ impl Shared {
             let call = self
                 .call_on_record(&scripts::ASSERT, place, spot)
                 .key(spot.content(id))
+                .key(spot.credentials(id))
                 .arg(pack::id(id))
                 .arg(tombstone.as_slice());
             self.recent.keep(Ending::Call(call));

@@ -98,11 +98,12 @@ local function event(kind, at, id, s, more)
   redis.call('HSET', MARKS, 'e', last_event)
 end
 
--- All sessions of the owner that have not been ended: id -> { m = packed, u = last use, x = MCP context }.
+-- All sessions of the owner that have not been ended: id -> { m = packed, u = last use, x = MCP context,
+-- v = names of credentials }.
 local function sessions()
   local flat, found = redis.call('HGETALL', OWNER), {}
   for i = 1, #flat, 2 do
-    local kind, id = flat[i]:match('^([mux]):(.*)$')
+    local kind, id = flat[i]:match('^([muxv]):(.*)$')
     if kind then
       found[id] = found[id] or {}
       found[id][kind] = flat[i + 1]
@@ -120,7 +121,12 @@ local function successor(id)
   end
 end
 
-local function entry_of(id) return redis.call('HMGET', OWNER, 'm:' .. id, 'u:' .. id, 'x:' .. id) end
+-- A session: packed, last use, MCP context if it has one, names of credentials if it ever had any.
+local function entry_of(id)
+  return redis.call('HMGET', OWNER, 'm:' .. id, 'u:' .. id, 'x:' .. id, 'v:' .. id)
+end
+
+local function remove_entry(id) redis.call('HDEL', OWNER, 'm:' .. id, 'u:' .. id, 'x:' .. id, 'v:' .. id) end
 
 -- Whether an id is taken: live, or known from before. OwnerRecord::check_free.
 local function is_taken(id)
@@ -154,16 +160,16 @@ local function bury(id, s, reason, at, wiped)
   ended[#ended + 1] = grave
 end
 
--- Ends a session: its content goes, its tombstone stays. Content whose key this script cannot declare is due
--- for the sweep at once.
-local function end_live(id, packed, reason, at, content)
+-- Ends a session: its content and its credentials go, its tombstone stays. Where this script cannot declare
+-- their keys, they are due for the sweep at once.
+local function end_live(id, packed, reason, at, content, credentials)
   local s = parse(packed)
-  redis.call('HDEL', OWNER, 'm:' .. id, 'u:' .. id, 'x:' .. id)
+  remove_entry(id)
   local conversation = 'c:' .. s.conversation
   if s.conversation ~= '' and redis.call('HGET', OWNER, conversation) == id then
     redis.call('HDEL', OWNER, conversation)
   end
-  if content then redis.call('UNLINK', content) end
+  if content then redis.call('UNLINK', content, credentials) end
   count(-1)
   bury(id, s, reason, at, content)
   if s.login ~= '' then unindex(login_field(s.login)) end
@@ -171,12 +177,12 @@ local function end_live(id, packed, reason, at, content)
 end
 
 -- Clears away what is left under an id that is free again.
-local function forget(id, content)
+local function forget(id, content, credentials)
   local entry = entry_of(id)
   if entry[1] then
     local reason, at = ending(entry[1], entry[2], marks, now)
     if reason then
-      end_live(id, entry[1], reason, at, content)
+      end_live(id, entry[1], reason, at, content, credentials)
       -- The id gets another session at once: nothing of it is to be cleared away later.
       ended[#ended], ended[#ended - 1] = nil, nil
     end
@@ -184,9 +190,10 @@ local function forget(id, content)
   redis.call('HDEL', GRAVES, id)
 end
 
-local function insert_live(id, s, used, mcp)
+local function insert_live(id, s, used, mcp, names)
   redis.call('HSET', OWNER, 'O', who, 'm:' .. id, pack(s), 'u:' .. id, millis(used))
   if mcp and mcp ~= '' then redis.call('HSET', OWNER, 'x:' .. id, mcp) end
+  if names then redis.call('HSET', OWNER, 'v:' .. id, names) end
   if s.conversation ~= '' then redis.call('HSET', OWNER, 'c:' .. s.conversation, id) end
   redis.call('ZADD', DUE, millis(math.min(used + s.idle, s.expires)), hash .. id)
   index('s:' .. id, true)
@@ -206,8 +213,8 @@ end
 
 -- How a remembered request is answered: without state, at the revision of then. `how` is 1 if it made the
 -- session, 2 if it ended others for it, else 0.
-local function session_outcome(id, how, revision, increments)
-  return struct.pack('<BI6', how, revision) .. framed(id) .. (increments or '')
+local function session_outcome(id, how, revision, more)
+  return struct.pack('<BI6', how, revision) .. framed(id) .. (more or '')
 end
 
 local function replay(outcome)
@@ -215,5 +222,5 @@ local function replay(outcome)
   local entry = entry_of(id)
   local refused = refusal(entry[1], entry[2], id, marks, now)
   if refused then return refused end
-  return { REPLAYED, id, entry[1], entry[2], entry[3], how, revision, outcome:sub(pos) }
+  return { REPLAYED, id, entry[1], entry[2], entry[3], entry[4], how, revision, outcome:sub(pos) }
 end

@@ -7,8 +7,8 @@ use redis::Value;
 use super::link::Fault;
 use super::pack;
 use crate::session::limits::{LimitExceeded, LimitName};
-use crate::session::names::SessionId;
-use crate::session::record::{Meta, Session};
+use crate::session::names::{RecordId, SessionId};
+use crate::session::record::Session;
 use crate::session::refusal::Refusal;
 use crate::session::state::State;
 use crate::session::time::Time;
@@ -24,7 +24,7 @@ pub(super) enum Reply {
     Existing(Fields),
     /// Others have to be ended for it. Nothing was done.
     EndsOthers,
-    /// The content of the session is missing. Nothing was done.
+    /// A part of the session is missing. Nothing was done.
     Lost,
     /// The new id would lie elsewhere. Nothing was done.
     Misplaced,
@@ -86,26 +86,33 @@ impl Fields {
         pack::read_id(&self.some_bytes()?).ok_or_else(malformed)
     }
 
-    /// A session as scripts answer it: id, packed, last use, MCP context.
-    pub(super) fn session(&mut self) -> Answer<(SessionId, Meta)> {
+    pub(super) fn record_id(&mut self) -> Answer<RecordId> {
+        let bytes = <[u8; 16]>::try_from(self.some_bytes()?).map_err(|_| malformed())?;
+        Ok(RecordId(u128::from_le_bytes(bytes)))
+    }
+
+    /// A session as scripts answer it, without state: id, packed, last use, MCP context, names of credentials.
+    pub(super) fn session(&mut self) -> Answer<Session> {
         let id = self.id()?;
         let packed = self.some_bytes()?;
         let used = self.time()?;
         let mcp = self.bytes()?;
         let meta = pack::read_meta(&packed, used, mcp.as_deref()).ok_or_else(malformed)?;
-        Ok((id, meta))
+        let names = self.bytes()?.unwrap_or_default();
+        Ok(Session {
+            id,
+            meta,
+            state: None,
+            credential_names: pack::read_names(&names).ok_or_else(malformed)?,
+        })
     }
 
     /// The same with the content, all of it, behind it.
     pub(super) fn session_with_state(&mut self) -> Answer<Session> {
-        let (id, meta) = self.session()?;
+        let mut session = self.session()?;
         let content = self.list()?;
-        Ok(Session {
-            id,
-            meta,
-            state: Some(state(&content)),
-            credential_names: Vec::new(),
-        })
+        session.state = Some(state(&content));
+        Ok(session)
     }
 }
 
@@ -165,6 +172,10 @@ pub(super) fn read(value: Value) -> Answer<Reply> {
             asked: fields.count()?,
         }),
         11 => Refusal::RequestIdReused,
+        13 => Refusal::OtherRecord,
+        14 => Refusal::CredentialNotFound,
+        15 => Refusal::CredentialChanged,
+        16 => Refusal::LeaseLost,
         _ => return Err(malformed()),
     };
     Err(refusal.into())
@@ -186,6 +197,7 @@ fn limit_name(code: i64) -> Option<LimitName> {
         7 => LimitName::SessionsPerTenant,
         8 => LimitName::AnonymousSessions,
         9 => LimitName::ClaimsPerOwner,
+        10 => LimitName::CredentialsPerSession,
         _ => return None,
     })
 }

@@ -4,7 +4,6 @@ use super::reply::{self, Reply};
 use super::{Shared, flag, insist, millis, optional, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Rotate, Rotated};
-use crate::session::record::Session;
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::Rpc;
 use crate::session::time::Time;
@@ -31,6 +30,8 @@ impl Shared {
             .call_on_record(&scripts::ROTATE, place, &spot)
             .key(spot.content(id))
             .key(spot.content(&rotate.new_id))
+            .key(spot.credentials(id))
+            .key(spot.credentials(&rotate.new_id))
             .request_key(&spot, Rpc::Rotate, request)
             .arg(pack::id(id))
             .arg(pack::id(&rotate.new_id))
@@ -42,7 +43,7 @@ impl Shared {
         let (answer, durable) = self.call_ending(&call).await?;
         match reply::read(answer.clone())? {
             Reply::Done(mut fields) => {
-                self.keep_endings(place, &spot, &answer, 6);
+                self.keep_endings(place, &spot, &answer, 7);
                 insist(durable)?;
                 let session = fields.session_with_state()?;
                 let fleet = self.fleets.of(&place.namespace);
@@ -54,16 +55,11 @@ impl Shared {
             }
             Reply::Replayed(mut fields) => {
                 insist(durable)?;
-                let (id, mut meta) = fields.session()?;
+                let mut session = fields.session()?;
                 let _ = fields.int()?;
-                meta.revision = fields.revision()?;
+                session.meta.revision = fields.revision()?;
                 Ok(Rotated {
-                    session: Session {
-                        id,
-                        meta,
-                        state: None,
-                        credential_names: Vec::new(),
-                    },
+                    session,
                     replayed: true,
                 })
             }

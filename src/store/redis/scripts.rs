@@ -14,6 +14,7 @@ const RULES: &str = include_str!("rules.lua");
 const REQUESTS: &str = include_str!("requests.lua");
 const RECORD: &str = include_str!("record.lua");
 const MARK: &str = include_str!("mark.lua");
+const CREDENTIALS: &str = include_str!("credentials.lua");
 const WIRE: &str = include_str!("wire.lua");
 
 type Lazy = LazyLock<Script>;
@@ -94,3 +95,51 @@ pub(super) static ASSERT: Lazy = Lazy::new(|| {
     let own = include_str!("assert.lua");
     joined("assert", &[ALWAYS, CLOCK, RULES, RECORD, own])
 });
+
+/// One that works on a credential.
+fn on_credential(name: &'static str, flags: &'static str, own: &'static str) -> Script {
+    joined(name, &[flags, CLOCK, RULES, RECORD, CREDENTIALS, own])
+}
+
+pub(super) static CREDENTIAL: Lazy =
+    Lazy::new(|| on_credential("credential", ALWAYS, include_str!("credential.lua")));
+
+pub(super) static PUT_CREDENTIAL: Lazy = Lazy::new(|| {
+    let own = include_str!("put_credential.lua");
+    on_credential("put_credential", WITH_ROOM, own)
+});
+
+/// The same for what a refresh gave: without it the session could not be used any more, so it must be kept when
+/// Redis is full, too. It takes the place of what was refreshed.
+pub(super) static COMPLETE_REFRESH: Lazy = Lazy::new(|| {
+    let own = include_str!("put_credential.lua");
+    on_credential("complete_refresh", ALWAYS, own)
+});
+
+pub(super) static DELETE_CREDENTIAL: Lazy = Lazy::new(|| {
+    let own = include_str!("delete_credential.lua");
+    on_credential("delete_credential", ALWAYS, own)
+});
+
+pub(super) static BEGIN_REFRESH: Lazy = Lazy::new(|| {
+    let own = include_str!("begin_refresh.lua");
+    on_credential("begin_refresh", ALWAYS, own)
+});
+
+pub(super) static ABANDON_REFRESH: Lazy = Lazy::new(|| {
+    let own = include_str!("abandon_refresh.lua");
+    on_credential("abandon_refresh", ALWAYS, own)
+});
+
+pub(super) static PUT_TENANT_KEY: Lazy = Lazy::new(|| {
+    let own = include_str!("put_tenant_key.lua");
+    joined("put_tenant_key", &[WITH_ROOM, own])
+});
+
+pub(super) static DESTROY_TENANT_KEY: Lazy = Lazy::new(|| {
+    let own = include_str!("destroy_tenant_key.lua");
+    joined("destroy_tenant_key", &[ALWAYS, own])
+});
+
+pub(super) static TENANT_KEYS: Lazy =
+    Lazy::new(|| joined("tenant_keys", &[ALWAYS, include_str!("tenant_keys.lua")]));

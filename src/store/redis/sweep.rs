@@ -210,7 +210,7 @@ impl Shared {
     pub(super) fn settle_call(&self, place: &Place, spot: &Spot, ids: &[Vec<u8>]) -> Call {
         let mut call = self.call_on_record(&scripts::SETTLE, place, spot);
         for id in ids {
-            call = call.key(spot.keys.content(spot.hash(), id)).arg(id.clone());
+            call = with_session(call, spot, id);
         }
         call
     }
@@ -328,9 +328,15 @@ fn orphan_call(spot: &Spot, ids: &[Vec<u8>]) -> Call {
     .key(spot.keys.ids())
     .arg(spot.hash());
     for id in ids {
-        call = call.key(spot.keys.content(spot.hash(), id)).arg(id.clone());
+        call = with_session(call, spot, id);
     }
     call
+}
+
+fn with_session(call: Call, spot: &Spot, id: &[u8]) -> Call {
+    call.key(spot.keys.content(spot.hash(), id))
+        .key(spot.keys.credentials(spot.hash(), id))
+        .arg(id)
 }
 
 /// What settling has cost, and what Redis took for the time.

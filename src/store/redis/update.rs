@@ -1,14 +1,13 @@
 //! Changing single keys of a session.
 
-use super::credentials;
 use super::link::Call;
 use super::pack::Reader;
 use super::read::field;
 use super::reply::{self, Fields, Reply};
 use super::{Shared, flag, number, optional, pack, scripts};
+use crate::session::credentials::Sealed;
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Update, Updated};
-use crate::session::record::Session;
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::Rpc;
 use crate::session::state::Patch;
@@ -21,9 +20,6 @@ impl Shared {
         id: &SessionId,
         update: &Update,
     ) -> Answer<Updated> {
-        if update.of_record.is_some() || update.sealed_increments.is_some() {
-            return credentials::not_yet();
-        }
         let spot = self
             .keys
             .of_session(&place.namespace.name, &place.owner, id);
@@ -43,7 +39,20 @@ impl Shared {
             .arg(number(limits.state_bytes))
             .arg(number(limits.state_keys))
             .arg(pack::mcp(update.mcp.as_ref()))
-            .arg(pack::labels(update.labels.as_ref()));
+            .arg(pack::labels(update.labels.as_ref()))
+            .arg(
+                update
+                    .of_record
+                    .map(|id| id.0.to_le_bytes().to_vec())
+                    .unwrap_or_default(),
+            )
+            .arg(
+                update
+                    .sealed_increments
+                    .as_ref()
+                    .map(Sealed::as_bytes)
+                    .unwrap_or_default(),
+            );
         let call = add_patch(call, &update.patch);
         match reply::read(self.link.call(&call).await?)? {
             Reply::Done(mut fields) => updated(&mut fields, update),
@@ -97,32 +106,29 @@ fn halves(by: i64) -> (i64, i64) {
 }
 
 fn updated(fields: &mut Fields, update: &Update) -> Answer<Updated> {
-    let (id, meta) = fields.session()?;
+    let mut session = fields.session()?;
     let content = fields.list()?;
+    session.state = update.show_state.then(|| reply::state(&content));
     let sums = fields.list()?;
     let increments = update.patch.increment.iter().zip(&sums);
     let increments: Option<Vec<_>> = increments
         .map(|((key, _), sum)| Some((key.clone(), reply::int(sum)?)))
         .collect();
     Ok(Updated {
-        session: Session {
-            id,
-            meta,
-            state: update.show_state.then(|| reply::state(&content)),
-            credential_names: Vec::new(),
-        },
+        session,
         increments: increments.ok_or_else(reply::malformed)?,
-        sealed_increments: None,
+        sealed_increments: update.sealed_increments.clone(),
         replayed: false,
     })
 }
 
 fn replayed(fields: &mut Fields) -> Answer<Updated> {
-    let (id, mut meta) = fields.session()?;
+    let mut session = fields.session()?;
     let _ = fields.int()?;
-    meta.revision = fields.revision()?;
+    session.meta.revision = fields.revision()?;
     let packed = fields.some_bytes()?;
     let mut reader = Reader(&packed);
+    let sealed = reader.long().ok_or_else(reply::malformed)?;
     let mut increments = Vec::new();
     while !reader.0.is_empty() {
         let key = reader.text().and_then(|field| field.get(1..));
@@ -132,14 +138,9 @@ fn replayed(fields: &mut Fields) -> Answer<Updated> {
         increments.push((key, sum));
     }
     Ok(Updated {
-        session: Session {
-            id,
-            meta,
-            state: None,
-            credential_names: Vec::new(),
-        },
+        session,
         increments,
-        sealed_increments: None,
+        sealed_increments: (!sealed.is_empty()).then(|| Sealed::new(sealed)),
         replayed: true,
     })
 }

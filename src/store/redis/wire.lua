@@ -2,6 +2,8 @@
 local NOT_AN_INTEGER, NOT_A_LIST, INTEGER_OUT_OF_RANGE = 7, 8, 9
 local LARGEST_INTEGER = 9007199254740991
 local NUMBER_TAG, LIST_TAG = 17, 50
+-- What a sealed value begins with, and by how much it is longer than what is in the seal.
+local SEALED, SEALED_OVERHEAD = 1, 46
 
 local function varint(bytes, pos)
   local value, scale = 0, 1
@@ -27,6 +29,12 @@ local function varint_len(value)
   local len = 1
   while value >= 128 do value, len = value / 128, len + 1 end
   return len
+end
+
+-- How long a value counts: a sealed one as what is in the seal, so that a namespace allows the same either way.
+local function counted(value)
+  if value:byte(1) == SEALED then return math.max(#value - SEALED_OVERHEAD, 0) end
+  return #value
 end
 
 -- How many bytes an entry of the state takes; none if its value is empty, that is missing.

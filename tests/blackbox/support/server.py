@@ -74,17 +74,12 @@ def serving(directory: Path, config: str = "", *arguments: str, **variables: str
     config_file = directory / "tenure.toml"
     config_file.write_text(config)
     log = directory / "tenure.log"
-    command = [
-        str(binary()),
-        "serve",
-        "--config",
-        str(config_file),
-        "--store",
-        os.environ.get("TENURE_TESTS_STORE", "memory:"),
-    ]
-    for flag in ("--listen", "--http"):
+    command = [str(binary()), "serve", "--config", str(config_file)]
+    store_under_test = os.environ.get("TENURE_TESTS_STORE", "memory:")
+    defaults = {"--listen": "127.0.0.1:0", "--http": "127.0.0.1:0", "--store": store_under_test}
+    for flag, value in defaults.items():
         if flag not in arguments:
-            command += [flag, "127.0.0.1:0"]
+            command += [flag, value]
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [*command, *arguments],

@@ -35,9 +35,10 @@ class Watch:
             events.append(self.next_event())
         return events
 
-    def to_the_end(self) -> list[Any]:
+    def to_the_end(self, told: list[Any]) -> None:
         """Reads on until the stream breaks; raises what broke it."""
-        return [self.next_event() for _ in iter(int, 1)]
+        while True:
+            told.append(self.next_event())
 
 
 @contextmanager

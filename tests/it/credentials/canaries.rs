@@ -9,7 +9,7 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use tempfile::NamedTempFile;
 use tenure::session::names::{CredentialName, NamespaceName, Owner, SessionId};
-use tenure::store::{Namespace, Place, Store as _};
+use tenure::store::{Namespace, Place};
 use tenure_client::proto::v1;
 use tonic::transport::Endpoint;
 

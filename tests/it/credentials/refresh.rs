@@ -11,12 +11,12 @@ use tonic::{Code, Status};
 
 use super::{Caller, Fleet, config, refused, tokens};
 
-const fn seconds(seconds: i64) -> WireDuration {
+pub(super) const fn seconds(seconds: i64) -> WireDuration {
     WireDuration { seconds, nanos: 0 }
 }
 
 impl Caller {
-    fn refresh(&self, id: &str, stale_version: i64) -> v1::BeginRefreshRequest {
+    pub(super) fn refresh(&self, id: &str, stale_version: i64) -> v1::BeginRefreshRequest {
         v1::BeginRefreshRequest {
             namespace: self.namespace.clone(),
             owner: Some(self.owner.clone()),
@@ -28,19 +28,22 @@ impl Caller {
         }
     }
 
-    async fn begin(&mut self, request: v1::BeginRefreshRequest) -> Result<Outcome, Status> {
+    pub(super) async fn begin(
+        &mut self,
+        request: v1::BeginRefreshRequest,
+    ) -> Result<Outcome, Status> {
         let answer = self.credentials.begin_refresh(request).await?.into_inner();
         Ok(answer.outcome.expect("an outcome"))
     }
 
-    async fn lease(&mut self, request: v1::BeginRefreshRequest) -> v1::RefreshLease {
+    pub(super) async fn lease(&mut self, request: v1::BeginRefreshRequest) -> v1::RefreshLease {
         match self.begin(request).await.expect("begun") {
             Outcome::Lease(lease) => lease,
             Outcome::Refreshed(_) => panic!("somebody else refreshed it"),
         }
     }
 
-    async fn complete(
+    pub(super) async fn complete(
         &mut self,
         id: &str,
         lease: &v1::RefreshLease,
@@ -70,7 +73,7 @@ impl Caller {
         Ok(())
     }
 
-    async fn with_token(&mut self) -> String {
+    pub(super) async fn with_token(&mut self) -> String {
         let id = self.make().await;
         self.put(&id, "token", tokens("a-1", "r-1"))
             .await

@@ -9,7 +9,7 @@ use tenure::session::limits::Limits;
 use tenure::session::names::{NamespaceName, Owner, SessionId};
 use tenure::session::owner_record::{Read, Shown, Update};
 use tenure::session::state::{Patch, State};
-use tenure::store::{Namespace, Place, Store as _};
+use tenure::store::{Namespace, Place};
 use tenure_client::proto::v1;
 use tonic::{Code, Status};
 

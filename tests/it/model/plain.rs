@@ -15,6 +15,8 @@ use tenure::session::refusal::EndReason;
 use tenure::session::time::Time;
 use tenure::store::{Answer, Namespace, Place, Revocation, Revoked, Selector};
 
+use super::secrets::{SecretStep, Told};
+
 /// Which namespace, and which of its owners.
 pub(crate) type Whose = (usize, usize);
 
@@ -175,6 +177,19 @@ impl Plain {
         };
         let key = (self.number_of(place), place.owner.clone(), spot);
         Ok(self.on(now, key, |record, moment, _| record.claim(moment, claim))?)
+    }
+
+    pub(crate) fn secret(
+        &mut self,
+        now: Time,
+        place: &Place,
+        id: &SessionId,
+        secret: &SecretStep,
+    ) -> Answer<Told> {
+        let key = self.key_of_session(place, id);
+        Ok(self.on(now, key, |record, moment, _| {
+            secret.rule(record, moment, id)
+        })?)
     }
 
     pub(crate) fn bearers(&mut self, now: Time, namespace: usize, id: &SessionId) -> Vec<Owner> {

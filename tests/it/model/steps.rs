@@ -14,6 +14,7 @@ use tenure::store::{Revocation, Selector};
 
 use super::patch;
 use super::plain::Whose;
+use super::secrets::{self, SecretStep};
 use crate::support::values::{number, state, tail, text};
 use crate::support::world::id;
 
@@ -33,6 +34,7 @@ pub(crate) enum Step {
     Revoke(usize, RevokeStep),
     List(Whose, usize),
     Claim(Whose, ClaimStep),
+    Secret(Whose, Id, SecretStep),
     Bearers(usize, Id),
 }
 
@@ -58,6 +60,7 @@ pub(crate) struct CreateStep {
     max_lifetime: Duration,
     login_age: Option<Duration>,
     login: Option<&'static str>,
+    secrets: usize,
     request: Option<Request>,
 }
 
@@ -70,7 +73,7 @@ impl CreateStep {
             state: state(&[("a", number(1.0)), ("b", text("one"))]),
             mcp: None,
             labels: None,
-            credentials: Vec::new(),
+            credentials: secrets::first(self.secrets),
             idle_ttl: self.idle_ttl,
             max_lifetime: self.max_lifetime,
             authenticated_at: self.login_age.map(|age| before(now, age)),
@@ -209,6 +212,8 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         4 => (0..2_usize, revoke()).prop_map(|(namespace, revoke)| Step::Revoke(namespace, revoke)),
         2 => (whose(), 1..4_usize).prop_map(|(whose, size)| Step::List(whose, size)),
         2 => (whose(), claim()).prop_map(|(whose, claim)| Step::Claim(whose, claim)),
+        14 => (whose(), any_id(), secrets::any_secret())
+            .prop_map(|(whose, id, secret)| Step::Secret(whose, id, secret)),
         1 => (0..2_usize, any_id()).prop_map(|(namespace, id)| Step::Bearers(namespace, id)),
     ]
 }
@@ -271,6 +276,7 @@ fn create() -> impl Strategy<Value = CreateStep> {
         (ttl(), ttl()),
         proptest::option::of(age()),
         login(),
+        prop_oneof![2 => Just(0), 4 => 1..3_usize, 1 => Just(3)],
         request(),
     )
         .prop_map(
@@ -281,6 +287,7 @@ fn create() -> impl Strategy<Value = CreateStep> {
                 (idle_ttl, max_lifetime),
                 login_age,
                 login,
+                secrets,
                 request,
             )| {
                 CreateStep {
@@ -291,6 +298,7 @@ fn create() -> impl Strategy<Value = CreateStep> {
                     max_lifetime,
                     login_age,
                     login,
+                    secrets,
                     request,
                 }
             },

@@ -14,7 +14,7 @@ use crate::support::redis::Server;
 use crate::support::values::{state, text};
 
 /// How many keys there are like this. Their names hold hashes, which are no text.
-fn keys(server: &Server, pattern: &str) -> usize {
+pub(super) fn keys(server: &Server, pattern: &str) -> usize {
     match server.ask(&["KEYS", pattern]) {
         Value::Array(names) => names.len(),
         other => panic!("not a list: {other:?}"),
@@ -22,7 +22,7 @@ fn keys(server: &Server, pattern: &str) -> usize {
 }
 
 /// How many of them Redis itself would keep for ever.
-fn lasting(server: &Server, pattern: &str) -> Value {
+pub(super) fn lasting(server: &Server, pattern: &str) -> Value {
     let script = "local lasting = 0
         for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
             if redis.call('PTTL', key) < 0 then lasting = lasting + 1 end

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use tenure::session::limits::{AtSessionLimit, LimitExceeded, LimitName};
+use tenure::session::owner_record::{Create, Update};
 use tenure::session::refusal::{EndReason, Refusal};
+use tenure::session::state::{Patch, SEALED_VALUE, SEALED_VALUE_OVERHEAD, State};
 
 use crate::support::backend::Backend;
 use crate::support::world::{IDLE, MOMENT, World, refusal};
@@ -101,4 +103,65 @@ pub(crate) async fn anonymous_sessions(backend: &dyn Backend) {
     world.make_plain(&world.user("ann")).await;
     world.store.end(&nobody, &one.id).await.unwrap();
     world.make_plain(&nobody).await;
+}
+
+/// A namespace allows as much with encryption as without.
+pub(crate) async fn sealed_values_count_as_what_is_in_the_seal(backend: &dyn Backend) {
+    let seal = |key: &'static str, plain: usize| {
+        let mut value = vec![0; SEALED_VALUE_OVERHEAD + plain];
+        value[0] = SEALED_VALUE;
+        State::from_entries([(key.as_bytes(), &*value)])
+    };
+    let limited = async |encrypt_state| {
+        World::with_limits(backend, |limits| {
+            limits.encrypt_state = encrypt_state;
+            limits.state_bytes = 200;
+        })
+        .await
+    };
+    let update = |set: State| Update {
+        patch: Patch {
+            set: Some(set),
+            ..Patch::default()
+        },
+        ..Update::default()
+    };
+    let world = limited(true).await;
+    let ann = world.user("ann");
+    for first in [State::default(), seal("a", 90)] {
+        let create = Create {
+            state: first,
+            ..world.plain()
+        };
+        let id = world.make(&ann, create).await.id;
+        let change = async |key, plain| {
+            world
+                .store
+                .update(&ann, &id, update(seal(key, plain)))
+                .await
+        };
+        change("a", 90).await.expect("within the limit");
+        // An entry of this size takes seven bytes more than its value.
+        change("b", 96).await.expect("exactly at the limit");
+        let exceeded = LimitExceeded {
+            limit: LimitName::StateBytes,
+            maximum: 200,
+            asked: 201,
+        };
+        let refused = change("b", 97).await;
+        assert_eq!(refusal(refused), Refusal::Limit(exceeded));
+        let remove = Update {
+            patch: Patch {
+                remove: vec!["a".into()],
+                ..Patch::default()
+            },
+            ..Update::default()
+        };
+        world
+            .store
+            .update(&ann, &id, remove)
+            .await
+            .expect("smaller");
+        change("b", 180).await.expect("room for more");
+    }
 }

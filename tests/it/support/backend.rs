@@ -139,6 +139,26 @@ impl Redis {
         Redis::over(Servers::Cluster(Cluster::start()))
     }
 
+    /// Does something while the cells of the namespaces move from server to server of a cluster. Answers how many
+    /// moves there were.
+    pub(crate) fn while_cells_move(&self, namespaces: &[&str], during: impl FnOnce()) -> usize {
+        let Servers::Cluster(cluster) = &self.servers else {
+            panic!("only a cluster has slots");
+        };
+        let slot = |namespace: &str, cell: u32| {
+            let key = format!("{{{namespace}:{cell:02x}}}");
+            let slot = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", &key]);
+            redis::from_redis_value::<u16>(slot).expect("a slot")
+        };
+        let mut slots: Vec<u16> = namespaces
+            .iter()
+            .flat_map(|namespace| (0..256).map(|cell| slot(namespace, cell)))
+            .collect();
+        slots.sort_unstable();
+        slots.dedup();
+        cluster.while_slots_move(&slots, during)
+    }
+
     fn over(servers: Servers) -> Redis {
         Redis {
             servers,
@@ -153,6 +173,7 @@ impl Redis {
         // These tests are about answers. A busy machine must not turn them into outages.
         config.response_timeout = Duration::from_secs(10);
         config.wait_timeout = Duration::from_secs(5);
+        config.patience = Duration::from_secs(10);
         let options = Options {
             event_log_length: bounds.event_log_length,
             usage_age: Duration::ZERO,

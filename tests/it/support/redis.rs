@@ -150,6 +150,12 @@ impl Server {
         Ok(connection)
     }
 
+    /// All that it would keep on disk.
+    pub(crate) fn dump(&self) -> Vec<u8> {
+        self.ask(&["SAVE"]);
+        std::fs::read(self.dir.path().join("dump.rdb")).expect("a dump")
+    }
+
     /// The text of INFO.
     pub(crate) fn info(&self, section: &str) -> String {
         let answer = self.ask(&["INFO", section]);

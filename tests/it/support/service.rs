@@ -144,7 +144,7 @@ impl Service {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        let number = line.and_then(|line| line.split_whitespace().next());
         number
             .and_then(|number| number.parse().ok())
             .expect("a number")
@@ -164,7 +164,10 @@ impl Drop for Service {
         let _ = self.child.wait();
         if std::thread::panicking() {
             // Where a test has failed, it says why.
-            eprintln!("---- the log of {}:\n{}", self.grpc, self.log());
+            #[expect(clippy::print_stderr, reason = "for whoever reads the failure")]
+            {
+                eprintln!("---- the log of {}:\n{}", self.grpc, self.log());
+            }
         }
     }
 }

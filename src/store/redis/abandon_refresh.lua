@@ -1,0 +1,7 @@
+-- Gives the right to refresh back: OwnerRecord::abandon_refresh. ARGV: 15 the lease.
+slide()
+if not credential or credential.lease ~= ARGV[15] then return { DONE, 0 } end
+-- Whether an earlier holder is in doubt stays known: nothing has been refreshed since.
+credential.lease, credential.till = nil, nil
+write(credential)
+return { DONE, 1 }
