@@ -85,7 +85,7 @@ impl Keys {
             return new.run();
         }
         if let Command::Destroy(destroy) = &command {
-            destroy.insist()?;
+            destroy.check()?;
         }
         let options = service.options()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -194,14 +194,13 @@ async fn status(admin: &Admin, output: Format) -> anyhow::Result<Exit> {
 }
 
 impl Destroy {
-    /// Refuses what was not asked for with all its words.
-    fn insist(&self) -> Result<(), Usage> {
+    fn check(&self) -> Result<(), Usage> {
         if self.yes {
             return Ok(());
         }
         Err(Usage(
-            "there is no way back from this: every credential and every encrypted state of the tenant \
-             becomes unreadable; say --yes to do it"
+            "there is no way back from this: every credential and every encrypted state of the tenant becomes \
+             unreadable; say --yes to do it"
                 .to_owned(),
         ))
     }

@@ -5,9 +5,7 @@ import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 
-import { anySession, scripted } from "./scripted.js";
 import { packageRoot, service } from "./service.js";
-import { Vault } from "./vault.js";
 
 const said: Record<string, string[]> = {
   "tool-handler": [
@@ -27,6 +25,7 @@ const said: Record<string, string[]> = {
     "ended: 2",
     "the laptop is told: PASSWORD_CHANGED",
   ],
+  "token-refresh": ["tokens: access-2; refreshes: 1"],
 };
 
 async function run(name: string, server: string): Promise<string[]> {
@@ -44,17 +43,4 @@ describe("samples", () => {
       await running.stop();
     });
   }
-
-  // Against a stand-in: the real service has no CredentialService yet.
-  it("token-refresh", async () => {
-    const vault = new Vault();
-    const createSession = ({ credentials }: { credentials: Record<string, object> }) => {
-      vault.credential = credentials["github"] ?? {};
-      vault.version = 1n;
-      return { session: anySession, created: true };
-    };
-    const running = await scripted({ createSession }, vault.methods);
-    assert.deepEqual(await run("token-refresh", running.url), ["tokens: access-2; refreshes: 1"]);
-    await running.stop();
-  });
 });

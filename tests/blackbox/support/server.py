@@ -1,5 +1,6 @@
 """The real binary, started and ended."""
 
+import functools
 import os
 import queue
 import re
@@ -68,6 +69,12 @@ class Server:
         return self.process.poll() is None
 
 
+@functools.cache
+def key() -> str:
+    """A key-encryption key, the same for all servers of a run."""
+    return tenure("keys", "new").stdout.strip()
+
+
 @contextmanager
 def serving(directory: Path, config: str = "", *arguments: str, **variables: str) -> Iterator[Server]:
     """A server on free ports with this configuration. It is ended with the block, if it has not ended."""
@@ -80,10 +87,13 @@ def serving(directory: Path, config: str = "", *arguments: str, **variables: str
     for flag, value in defaults.items():
         if flag not in arguments:
             command += [flag, value]
+    if "[keys]" not in config:
+        # Any store but the one in memory needs a key for credentials.
+        variables.setdefault("TENURE_KEYS__INLINE", key())
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [*command, *arguments],
-            env=clean_environment(**variables),
+            env={name: value for name, value in clean_environment(**variables).items() if value},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -11,10 +11,8 @@ from support import stubs
 
 stubs.generate()
 
-from tenure.v1 import credential_service_pb2 as secrets
 from tenure.v1 import session_pb2 as records
 from tenure.v1 import session_service_pb2 as calls
-from tenure.v1.credential_service_pb2_grpc import CredentialServiceStub
 from tenure.v1.session_service_pb2_grpc import SessionServiceStub
 
 NAMESPACE = "blackbox"

@@ -139,26 +139,6 @@ impl Redis {
         Redis::over(Servers::Cluster(Cluster::start()))
     }
 
-    /// Does something while the cells of the namespaces move from server to server of a cluster. Answers how many
-    /// moves there were.
-    pub(crate) fn while_cells_move(&self, namespaces: &[&str], during: impl FnOnce()) -> usize {
-        let Servers::Cluster(cluster) = &self.servers else {
-            panic!("only a cluster has slots");
-        };
-        let slot = |namespace: &str, cell: u32| {
-            let key = format!("{{{namespace}:{cell:02x}}}");
-            let slot = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", &key]);
-            redis::from_redis_value::<u16>(slot).expect("a slot")
-        };
-        let mut slots: Vec<u16> = namespaces
-            .iter()
-            .flat_map(|namespace| (0..256).map(|cell| slot(namespace, cell)))
-            .collect();
-        slots.sort_unstable();
-        slots.dedup();
-        cluster.while_slots_move(&slots, during)
-    }
-
     fn over(servers: Servers) -> Redis {
         Redis {
             servers,

@@ -36,10 +36,17 @@ impl Service {
 
     /// With its clock set apart from everybody else's: `+10s`, `-10s`.
     pub(crate) fn start_at_another_time(offset: &str, store: &str) -> Service {
-        let mut command = Command::new("faketime");
+        // Not through the command itself: it stays between us and the service, and the service would outlive it.
+        let library = Command::new("faketime")
+            .args(["-f", offset, "printenv", "LD_PRELOAD"])
+            .output()
+            .expect("faketime is on the PATH");
+        let library = String::from_utf8(library.stdout).expect("a path");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        command.env("LD_PRELOAD", library.trim());
+        command.env("FAKETIME", offset);
         // Else the timers of the runtime are faked too.
         command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        command.args(["-f", offset, env!("CARGO_BIN_EXE_tenure")]);
         Service::launch(command, store, "")
     }
 

@@ -1,7 +1,5 @@
 //! A cluster of three primaries with a replica each.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use redis::Value;
 
 use super::{Options, Server, free_port, wait_until};
@@ -114,118 +112,6 @@ impl Cluster {
         from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
     }
 
-    /// Moves slots from primary to primary, one after the other, while something runs. Answers how many were moved
-    /// together with keys. All three primaries are those of the beginning.
-    pub(crate) fn while_slots_move(&self, slots: &[u16], during: impl FnOnce()) -> usize {
-        struct Stop<'a>(&'a AtomicBool);
-        impl Drop for Stop<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let moving = scope.spawn(|| {
-                let mut primaries = [0, 1, 2].map(|index| {
-                    let connection = self.servers[index].connect();
-                    (id(&self.servers[index]), connection.expect("a connection"))
-                });
-                let mut homes: Vec<_> = slots.iter().map(|slot| home(*slot)).collect();
-                let mut moved = 0;
-                for (slot, home) in slots.iter().zip(0..).cycle() {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let from: usize = homes[home];
-                    let to = (from + 1 + moved % 2) % 3;
-                    if self.move_slot(&mut primaries, *slot, from, to) {
-                        homes[home] = to;
-                        moved += 1;
-                    }
-                }
-                moved
-            });
-            let stopping = Stop(&stop);
-            during();
-            drop(stopping);
-            moving.join().expect("no panic")
-        })
-    }
-
-    /// Moves a slot, if there is anything in it.
-    fn move_slot(
-        &self,
-        primaries: &mut [(String, redis::Connection); 3],
-        slot: u16,
-        from: usize,
-        to: usize,
-    ) -> bool {
-        let ids = [from, to].map(|index| primaries[index].0.clone());
-        let mut ask = |index: usize, words: &[&[u8]]| -> Value {
-            let mut command = redis::Cmd::new();
-            for word in words {
-                command.arg(word);
-            }
-            let answer = command.query(&mut primaries[index].1);
-            answer.unwrap_or_else(|error| panic!("{:?}: {error}", words[0]))
-        };
-        let text = slot.to_string();
-        let slot = text.as_bytes();
-        if ask(from, &[b"CLUSTER", b"COUNTKEYSINSLOT", slot]) == Value::Int(0) {
-            return false;
-        }
-        let port = self.servers[to].port.to_string();
-        let [source, target] = &ids;
-        ask(
-            to,
-            &[
-                b"CLUSTER",
-                b"SETSLOT",
-                slot,
-                b"IMPORTING",
-                source.as_bytes(),
-            ],
-        );
-        ask(
-            from,
-            &[
-                b"CLUSTER",
-                b"SETSLOT",
-                slot,
-                b"MIGRATING",
-                target.as_bytes(),
-            ],
-        );
-        loop {
-            let keys = ask(from, &[b"CLUSTER", b"GETKEYSINSLOT", slot, b"100"]);
-            let keys: Vec<Vec<u8>> = redis::from_redis_value(keys).expect("keys");
-            if keys.is_empty() {
-                break;
-            }
-            // One by one: calls come in between.
-            for key in &keys {
-                ask(
-                    from,
-                    &[
-                        b"MIGRATE",
-                        b"127.0.0.1",
-                        port.as_bytes(),
-                        key,
-                        b"0",
-                        b"5000",
-                    ],
-                );
-            }
-        }
-        for index in [to, from] {
-            ask(
-                index,
-                &[b"CLUSTER", b"SETSLOT", slot, b"NODE", target.as_bytes()],
-            );
-        }
-        true
-    }
-
     /// Moves a key of a slot that is on the move.
     pub(crate) fn move_key(&self, key: &str, from: usize, to: usize) {
         let port = self.servers[to].port.to_string();
@@ -262,13 +148,6 @@ impl Cluster {
             }
         });
     }
-}
-
-/// Which of the primaries began with a slot.
-fn home(slot: u16) -> usize {
-    let mut ranges = LAST_SLOTS.iter();
-    let home = ranges.position(|(first, last)| (*first..=*last).contains(&slot));
-    home.expect("a slot")
 }
 
 fn id(server: &Server) -> String {
