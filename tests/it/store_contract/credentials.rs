@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tenure::session::credentials::Sealed;
-use tenure::session::limits::{LimitExceeded, LimitName, Limits};
-use tenure::session::names::{CredentialName, LeaseId, RecordId, SessionId};
-use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential, Update};
+use tenure::session::limits::{LimitExceeded, LimitName};
+use tenure::session::names::{CredentialName, LeaseId, SessionId};
+use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential};
 use tenure::session::refusal::{EndReason, Refusal};
 use tenure::store::{Answer, Place};
 
-use crate::support::backend::{Backend, Capability};
+use crate::support::backend::Backend;
 use crate::support::world::{IDLE, MOMENT, World, refusal};
 
 pub(super) const LEASE: Duration = Duration::from_secs(30);
@@ -49,39 +49,6 @@ pub(super) fn refresh(of: &str, stale_version: u64, number: u128) -> BeginRefres
         lease: lease(number),
         ttl: LEASE,
     }
-}
-
-/// A world with credentials. Where there are none, nobody may believe that there are.
-pub(super) async fn open(backend: &dyn Backend, set: impl FnOnce(&mut Limits)) -> Option<World> {
-    let world = World::with_limits(backend, set).await;
-    if !backend.is_without(Capability::Credentials) {
-        return Some(world);
-    }
-    let ann = world.user("ann");
-    let id = world.make_plain(&ann).await.id;
-    let create = Create {
-        credentials: vec![(name("token"), sealed("first"))],
-        ..world.plain()
-    };
-    assert!(world.create(&ann, create).await.is_err());
-    let answer = world
-        .store
-        .put_credential(&ann, &id, put("token", 1, "x"))
-        .await;
-    assert!(answer.is_err());
-    assert!(
-        world
-            .store
-            .tenant_key(&world.namespace.name, "acme")
-            .await
-            .is_err()
-    );
-    let for_a_record = Update {
-        of_record: Some(RecordId(1)),
-        ..Update::default()
-    };
-    assert!(world.update(&ann, &id, for_a_record).await.is_err());
-    None
 }
 
 /// A session with the credential "token", version 1.
@@ -124,9 +91,7 @@ pub(super) async fn begin(
 }
 
 pub(crate) async fn written_and_read(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let session = world.make_plain(&ann).await;
     let id = session.id;
@@ -159,9 +124,7 @@ pub(crate) async fn written_and_read(backend: &dyn Backend) {
 }
 
 pub(crate) async fn first_ones_come_with_the_session(backend: &dyn Backend) {
-    let Some(world) = open(backend, |limits| limits.credentials_per_session = 2).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |limits| limits.credentials_per_session = 2).await;
     let ann = world.user("ann");
     let all = ["b", "a", "c"].map(|of| (name(of), sealed(of)));
     let too_many = Create {
@@ -193,9 +156,7 @@ pub(crate) async fn first_ones_come_with_the_session(backend: &dyn Backend) {
 }
 
 pub(crate) async fn only_the_next_version_is_written(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     for version in [0, 1, 3, u64::MAX] {
@@ -210,9 +171,7 @@ pub(crate) async fn only_the_next_version_is_written(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_destroyed_version_never_comes_again(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert_eq!(
@@ -249,9 +208,7 @@ pub(crate) async fn a_destroyed_version_never_comes_again(backend: &dyn Backend)
 }
 
 pub(crate) async fn limited(backend: &dyn Backend) {
-    let Some(world) = open(backend, |limits| limits.credentials_per_session = 1).await else {
-        return;
-    };
+    let world = World::with_limits(backend, |limits| limits.credentials_per_session = 1).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let exceeded = LimitExceeded {
@@ -286,9 +243,7 @@ pub(crate) async fn limited(backend: &dyn Backend) {
 }
 
 pub(crate) async fn endings_destroy_them(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert_eq!(world.store.end(&ann, &id).await, Ok(true));
@@ -319,9 +274,7 @@ pub(crate) async fn endings_destroy_them(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_stranger_learns_nothing(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let (ann, bob) = (world.user("ann"), world.user("bob"));
     let id = with_token(&world, &ann).await;
     let token = name("token");
@@ -355,9 +308,7 @@ pub(crate) async fn a_stranger_learns_nothing(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_rotation_keeps_them(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let begun = begin(&world, &ann, &id, refresh("token", 1, 1))
@@ -379,9 +330,7 @@ pub(crate) async fn a_rotation_keeps_them(backend: &dyn Backend) {
 }
 
 pub(crate) async fn all_of_them_slide(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let token = name("token");

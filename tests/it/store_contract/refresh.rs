@@ -4,15 +4,13 @@ use tenure::session::owner_record::Begun;
 use tenure::session::refusal::Refusal;
 
 use super::credentials::{
-    LEASE, begin, completion, kept, lease, leased, name, open, put, refresh, sealed, with_token,
+    LEASE, begin, completion, kept, lease, leased, name, put, refresh, sealed, with_token,
 };
 use crate::support::backend::Backend;
-use crate::support::world::{MOMENT, refusal};
+use crate::support::world::{MOMENT, World, refusal};
 
 pub(crate) async fn one_refreshes_at_a_time(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let unknown = begin(&world, &ann, &id, refresh("other", 1, 1)).await;
@@ -56,9 +54,7 @@ pub(crate) async fn one_refreshes_at_a_time(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_holder_that_disappears(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let begun = begin(&world, &ann, &id, refresh("token", 1, 1))
@@ -120,9 +116,7 @@ pub(crate) async fn a_holder_that_disappears(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let token = name("token");
@@ -170,9 +164,7 @@ pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_lease_ends_with_its_version(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert!(
@@ -210,9 +202,7 @@ pub(crate) async fn a_lease_ends_with_its_version(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_completion_may_be_repeated(backend: &dyn Backend) {
-    let Some(world) = open(backend, |_| {}).await else {
-        return;
-    };
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert!(

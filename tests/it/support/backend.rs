@@ -40,8 +40,6 @@ pub(crate) enum Capability {
     Durability,
     /// It counts sessions and bytes itself, and refuses more than it is told.
     Bounds,
-    /// Credentials are kept, and the keys of tenants.
-    Credentials,
 }
 
 /// Moves a store's time.
@@ -189,16 +187,10 @@ impl Backend for Redis {
     }
 
     fn lacks(&self) -> &'static [(Capability, &'static str)] {
-        &[
-            (
-                Capability::Bounds,
-                "how much it holds is Redis' own setting (maxmemory), for all instances at once",
-            ),
-            (
-                Capability::Credentials,
-                "not restated in Lua yet: what has to be encrypted is refused",
-            ),
-        ]
+        &[(
+            Capability::Bounds,
+            "how much it holds is Redis' own setting (maxmemory), for all instances at once",
+        )]
     }
 
     fn quiet(&self) -> Duration {
