@@ -20,7 +20,7 @@ function stubs(directory) {
 try {
   const template = JSON.stringify({
     version: "v2",
-    inputs: [{ directory: "../../proto" }, { directory: "proto" }],
+    inputs: [{ directory: "../../proto", paths: ["../../proto/tenure/v1"] }, { directory: "proto" }],
     plugins: [{ local: "protoc-gen-es", out: fresh, opt: ["target=ts", "import_extension=js"] }],
   });
   const { status } = spawnSync("npx", ["--no-install", "buf", "generate", "--template", template], {
