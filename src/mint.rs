@@ -20,7 +20,7 @@ pub fn session_id(owner: &Owner, request: Option<RequestId>) -> SessionId {
         };
         place + &URL_SAFE_NO_PAD.encode(random::<32>())
     } else {
-        Uuid::from_bytes(random_v4()).to_string()
+        uuid().to_string()
     };
     SessionId::known(&text).expect("visible ASCII, longer than 16")
 }
@@ -41,7 +41,12 @@ pub fn record_id() -> RecordId {
 
 /// A new lease's id.
 pub fn lease_id() -> LeaseId {
-    LeaseId(Uuid::from_bytes(random_v4()))
+    LeaseId(uuid())
+}
+
+/// A new random UUID.
+pub fn uuid() -> Uuid {
+    uuid::Builder::from_random_bytes(random()).into_uuid()
 }
 
 /// Random bytes from the generator that the operating system seeds.
@@ -49,12 +54,6 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).expect("the system has randomness");
     bytes
-}
-
-fn random_v4() -> [u8; 16] {
-    uuid::Builder::from_random_bytes(random())
-        .into_uuid()
-        .into_bytes()
 }
 
 fn place_of_request(uuid: Uuid) -> String {

@@ -50,7 +50,7 @@ impl CorrelationId {
 }
 
 fn minted() -> HeaderValue {
-    let uuid = Uuid::from_bytes(mint::random());
+    let uuid = mint::uuid();
     HeaderValue::from_str(
         uuid.as_hyphenated()
             .encode_lower(&mut Uuid::encode_buffer()),
