@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::audit::Trail;
+
 pub mod operation;
 pub mod pattern;
 pub mod right;
@@ -28,6 +30,8 @@ pub struct Call {
     pub peer: Option<SocketAddr>,
     /// What the call shows to prove the owner.
     pub user_token: UserToken,
+    /// Its record in the audit, where there is one.
+    pub trail: Option<Arc<Trail>>,
 }
 
 /// The end user's access token that a call carries, for namespaces that want the owner proved.

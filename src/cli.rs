@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod apikey;
+mod audit;
 mod config;
 mod exit;
 mod keys;
@@ -45,6 +46,8 @@ enum Command {
     Policy(policy::Policy),
     /// Make API keys for callers
     Apikey(apikey::ApiKey),
+    /// Verify or show the audit, and make its keys
+    Audit(audit::Audit),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Print a manual page
@@ -86,6 +89,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),
         Command::Apikey(apikey) => apikey.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::audit;
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`
     pub log: Log,
+    /// `[audit]`
+    pub audit: audit::Settings,
     /// `[keys]`
     pub keys: Keys,
     /// `[callers]`

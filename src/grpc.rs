@@ -74,5 +74,6 @@ pub fn routes(
         .add_service(credential)
         .add_service(admin);
     let axum = routes.prepare().into_axum_router();
-    Routes::from(axum.layer(edge::EdgeLayer::new(Arc::clone(authenticator), config)))
+    let edge = edge::EdgeLayer::new(Arc::clone(authenticator), sessions.events(), config);
+    Routes::from(axum.layer(edge))
 }

@@ -1,8 +1,10 @@
 //! Tenure, the session store for MCP servers.
 //!
 //! Reading order: [`session`] (what a session is, and every rule about it), [`store`] (what keeps them),
-//! [`sessions`] (the use cases), then what carries calls to them: [`grpc`], and [`server`] around it.
+//! [`sessions`] (the use cases), [`audit`] (the trail of what was done), then what carries calls to them:
+//! [`grpc`], and [`server`] around it.
 
+pub mod audit;
 pub mod call;
 pub mod callers;
 pub mod cli;

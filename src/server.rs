@@ -19,7 +19,7 @@ use futures::future::{select_all, try_join_all};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -27,8 +27,10 @@ use self::accept::{accept, listen};
 use self::readiness::Readiness;
 use self::tls::Certificates;
 use self::worker::{Common, Ended, Workers};
+use crate::audit::{Audit, Level};
 use crate::callers::{self, Authenticator, OwnerProof, Policy};
 use crate::config::{self, Config};
+use crate::events::Events;
 use crate::sessions::{Namespaces, Sessions};
 use crate::store::{self, Store};
 use crate::telemetry;
@@ -47,6 +49,9 @@ mod worker;
 
 /// How long the threads may take to drop what they are cut off from.
 const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the last lines of the audit may take to be written.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -110,6 +115,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         Some(files) => Some(Arc::new(Certificates::load(files.clone())?)),
         None => None,
     };
+    let audit = Audit::open(&config.audit).context("there can be no audit")?;
     let keyring = open_keyring(&config.keys, store.kind())?;
     let authenticator = Arc::new(Authenticator::new(&config.callers)?);
     let owner_proof = Arc::new(OwnerProof::new(&config.callers)?);
@@ -121,6 +127,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         grpc,
         http,
         certificates,
+        audit,
         keyring,
         authenticator,
         owner_proof,
@@ -150,6 +157,7 @@ pub struct Bound {
     grpc_address: SocketAddr,
     http_address: SocketAddr,
     certificates: Option<Arc<Certificates>>,
+    audit: Option<Arc<Audit>>,
     keyring: Option<Arc<Keyring>>,
     authenticator: Arc<Authenticator>,
     owner_proof: Arc<OwnerProof>,
@@ -189,10 +197,20 @@ impl Bound {
             Some(threads) => threads.max(1),
             None => thread::available_parallelism().map_or(1, NonZero::get),
         };
+        let events = match &self.audit {
+            Some(audit) => {
+                // What is about all namespaces is recorded as in the strictest of them.
+                let levels = namespaces.iter().map(|(_, limits)| limits.audit);
+                let strictest = levels.fold(defaults.audit, Ord::max);
+                Events::recorded(Arc::clone(audit), strictest.max(Level::On))
+            }
+            None => Events::new(),
+        };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
         let vault = self.keyring.clone().map(|keys| Arc::new(Vault::new(keys)));
         let sessions = Sessions::new(Arc::clone(&self.store), namespaces)
             .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
+            .told_to(Arc::new(events))
             .sealing(vault);
         let sessions = Arc::new(sessions);
         let abort = CancellationToken::new();
@@ -245,6 +263,7 @@ impl Bound {
             http_address: self.http_address,
             store_kind: self.store.kind(),
             common,
+            audit: self.audit,
             workers: ended,
             tasks,
             _abort: abort,
@@ -258,6 +277,7 @@ pub struct Running {
     http_address: SocketAddr,
     store_kind: &'static str,
     common: Arc<Common>,
+    audit: Option<Arc<Audit>>,
     workers: Vec<Ended>,
     /// Accepting, HTTP, upkeep. None of them ends while the service serves.
     tasks: JoinSet<()>,
@@ -280,6 +300,19 @@ impl Running {
     /// accepts nobody any more, asks the clients to go, and lets calls finish for as long as
     /// `grpc.drain_grace`.
     pub async fn until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let audit = self.audit.take();
+        let served = self.serve(shutdown).await;
+        if let Some(audit) = audit {
+            // No call is left that could have something to say.
+            let closing = spawn_blocking(move || audit.close());
+            if timeout(LAST_LINES_TIMEOUT, closing).await.is_err() {
+                tracing::error!("the audit could not be ended in time");
+            }
+        }
+        served
+    }
+
+    async fn serve(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         tokio::select! {
             () = shutdown => {}
             _ = select_all(&mut self.workers) => bail!("a thread that served calls has died"),

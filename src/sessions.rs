@@ -30,6 +30,7 @@ use crate::vault::Vault;
 
 mod credentials;
 mod encrypted_state;
+mod error;
 mod keys;
 pub mod namespaces;
 mod refreshes;
@@ -37,56 +38,12 @@ mod tenant_keys;
 
 pub use crate::call::{Call, Caller, Operation};
 pub use credentials::{Refresh, Secret};
+pub use error::Error;
 pub use keys::{KeyStatus, KeyUse, Rewrapped, Rotation};
 pub use namespaces::Namespaces;
 
 /// The store is asked each second.
 const UNTIL_NEXT_PING: Duration = Duration::from_secs(1);
-
-/// Why an operation was not done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// The rules refuse it, or the store could not do it.
-    Store(StoreError),
-    /// The namespace is not in the configuration, which lists all there are.
-    NamespaceUnknown,
-    /// The call shows nothing, or nothing sound, by which its caller could be known.
-    CallerUnknown,
-    /// No rule allows the caller to do this here.
-    CallerNotAllowed,
-    /// The namespace wants the owner proved, and the call does not prove it.
-    OwnerNotProved,
-    /// There is something to encrypt, but no key to do it with.
-    EncryptionNotConfigured,
-    /// What is kept was not sealed for its place, or the key that it was sealed with is destroyed.
-    Unreadable,
-    /// The key-encryption key that is needed is not at hand now.
-    KeyUnavailable,
-    /// The keys are written down in a way that cannot be read.
-    KeysAtFault,
-    /// Somebody else refreshes the credential, and was not done within the time to wait.
-    RefreshInProgress,
-    /// More calls are in progress than the service admits.
-    Overloaded,
-    /// The service is going down.
-    ShuttingDown,
-    /// The caller's deadline has passed.
-    DeadlineExceeded,
-    /// A fault of the service itself.
-    Internal,
-}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Error {
-        Error::Store(error)
-    }
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Error {
-        Error::Store(StoreError::Refused(refusal))
-    }
-}
 
 /// The use cases.
 pub struct Sessions {
@@ -124,6 +81,18 @@ impl Sessions {
             not_yet: Mutex::default(),
             violation_checks: Arc::new(Semaphore::new(4)),
         }
+    }
+
+    /// With somebody else to tell what happens.
+    #[must_use]
+    pub fn told_to(mut self, events: Arc<Events>) -> Sessions {
+        self.events = events;
+        self
+    }
+
+    /// Those that are told what happens.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.events
     }
 
     /// The store underneath.
@@ -183,6 +152,8 @@ impl Sessions {
         namespace: &str,
         access: Access<'_>,
     ) -> Result<Arc<Namespace>, Error> {
+        let level = self.namespaces.audit_level(namespace);
+        self.events.asked(call, namespace, level);
         let name = NamespaceName::new(namespace);
         if !self.policy.allows(&call.caller, namespace, access) {
             tracing::warn!(
@@ -194,10 +165,16 @@ impl Sessions {
                 all_tenants = access.tenants == Tenants::All,
                 "no rule of the policy allows this"
             );
+            if let Tenants::One(tenant) = access.tenants {
+                self.events.concerns_tenant(call, tenant);
+            }
             return Err(Error::CallerNotAllowed);
         }
         let name = name.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
-        self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)
+        let found = self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)?;
+        // Nothing has been done yet.
+        self.events.admit(call)?;
+        Ok(found)
     }
 
     /// Lets a call in that is about the whole service.
@@ -206,8 +183,9 @@ impl Sessions {
             right: Right::Call(call.operation),
             tenants: Tenants::All,
         };
+        self.events.asked_of_all(call);
         if self.policy.allows_everywhere(&call.caller, access) {
-            return Ok(());
+            return Ok(self.events.admit(call)?);
         }
         tracing::warn!(
             target: "tenure::callers",
@@ -327,6 +305,9 @@ impl Sessions {
             .into());
         }
         let answer = self.store.rotate(place, id, rotate).await;
+        if let Ok(rotated) = &answer {
+            self.events.renamed(call, &rotated.session.id);
+        }
         let mut rotated = self.told(call, place, id, answer, Deed::Rotated)?;
         self.opened(place, &mut rotated.session).await?;
         Ok(rotated)
@@ -360,9 +341,10 @@ impl Sessions {
             .into());
         }
         let dry_run = revocation.dry_run;
+        self.events.revoking(call, &revocation);
         let revoked = self.store.revoke(namespace, revocation).await?;
         if !dry_run {
-            self.events.tell(call, namespace, None, Deed::Invalidated);
+            self.events.revoked(call, namespace, revoked);
         }
         Ok(revoked)
     }
@@ -370,7 +352,7 @@ impl Sessions {
     /// An owner's live sessions, newest first, and whether more follow.
     pub async fn list(
         &self,
-        _call: &Call,
+        call: &Call,
         place: &Place,
         page: Page,
     ) -> Result<(Vec<Session>, bool), Error> {
@@ -385,27 +367,37 @@ impl Sessions {
         for session in &mut sessions {
             self.opened(place, session).await?;
         }
+        self.events.tell(call, &place.namespace, None, Deed::Listed);
         Ok((sessions, more))
     }
 
     /// Claims a key.
     pub async fn claim_once(
         &self,
-        _call: &Call,
+        call: &Call,
         place: &Place,
         claim: Claim,
     ) -> Result<Claimed, Error> {
-        Ok(self.store.claim_once(place, claim).await?)
+        let claimed = self.store.claim_once(place, claim).await?;
+        let deed = if claimed.claimed {
+            Deed::Claimed
+        } else {
+            Deed::ClaimedBefore
+        };
+        self.events.tell(call, &place.namespace, None, deed);
+        Ok(claimed)
     }
 
     /// The lifecycle events of a namespace.
     pub async fn watch(
         &self,
-        _call: &Call,
+        call: &Call,
         namespace: &Arc<Namespace>,
         after: Option<Cursor>,
     ) -> Result<Watch, Error> {
-        Ok(self.store.watch(namespace, after).await?)
+        let watch = self.store.watch(namespace, after).await?;
+        self.events.tell(call, namespace, None, Deed::Watched);
+        Ok(watch)
     }
 
     fn tell(&self, call: &Call, place: &Place, id: &SessionId, deed: Deed) {

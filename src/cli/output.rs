@@ -198,7 +198,7 @@ pub(super) fn event(out: &mut impl Write, event: &Event) -> io::Result<()> {
 }
 
 /// Text without what could steer a terminal: ids and names are somebody else's.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());

@@ -15,6 +15,10 @@ use super::value::show_duration;
 use super::{Config, Store, Tls};
 use crate::session::limits::Limits;
 
+mod audit;
+mod callers;
+mod profile;
+
 /// Adds every fault, and puts together what belongs together.
 pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault>) {
     let mut checking = Checking { origins, faults };
@@ -23,8 +27,10 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
     checking.client_optional(draft);
     checking.callers(&draft.config);
     checking.store(&draft.config.store);
+    checking.profiles(&mut draft.config);
     checking.keys(&draft.config);
     checking.log(&draft.config.log.filter);
+    checking.audit(&draft.config);
     let defaults = &draft.config.defaults;
     checking.limits(
         defaults,
@@ -37,8 +43,6 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
         checking.limits(limits, draft.config.grpc.max_message_bytes, slot, true);
     }
 }
-
-mod callers;
 
 struct Checking<'a> {
     origins: &'a Origins,

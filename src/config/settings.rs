@@ -11,8 +11,9 @@ use super::kind::{
 };
 use super::value::{Written, Wrong};
 use super::{Config, LogFormat};
+use crate::audit::{Fsync, Level, Sink};
 use crate::call::{Pattern, Right, Rights, Role};
-use crate::session::limits::{AtSessionLimit, Limits};
+use crate::session::limits::{AtSessionLimit, Limits, Profile};
 
 /// A setting of a part of the configuration.
 pub(super) struct Setting<T: 'static> {
@@ -69,6 +70,10 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         name: "log",
         about: "The log on stderr.",
+    },
+    Section {
+        name: "audit",
+        about: "The audit trail: who did what, when, from where, for whom, and how it ended. See AUDIT.md. Whether a namespace is recorded is its own setting, `audit`.",
     },
     Section {
         name: "callers",
@@ -194,6 +199,28 @@ settings! {
             "Which lines: a level (`error`, `warn`, `info`, `debug`, `trace`), also per module (`info,tenure=debug`).";
         "log.format" => config.log.format: Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
             "For people, or for machines.";
+        "audit.sink" => config.audit.sink: Choice(&[("off", Sink::Off), ("file", Sink::File), ("stdout", Sink::Stdout)]),
+            "Where the lines go. `off`: there is no audit.";
+        "audit.directory" => config.audit.directory: Optional(Path),
+            "The directory of the files. Each instance needs one of its own.";
+        "audit.rotate_bytes" => config.audit.rotate_bytes: Size(4 * KIB, 1024 * MIB),
+            "The size at which a new file begins. No file is ever deleted.";
+        "audit.rotate_after" => config.audit.rotate_after: Optional(Lasting(SECOND, YEAR)),
+            "The age at which a new file begins.";
+        "audit.fsync" => config.audit.fsync: Choice(&[("always", Fsync::Always), ("interval", Fsync::Interval), ("never", Fsync::Never)]),
+            "When lines are forced onto the disk: before they count as written, every so often, or when the system likes. Only a crash of the machine makes a difference.";
+        "audit.fsync_interval" => config.audit.fsync_interval: Lasting(10 * MILLISECOND, HOUR),
+            "How often, with `interval`.";
+        "audit.signing_key_file" => config.audit.signing_key_file: Optional(Path),
+            "The key that signs how far the log has come, mode 0600; `tenure audit keygen` makes one. Without it, whoever can write the files can write them anew.";
+        "audit.head_interval" => config.audit.head_interval: Lasting(100 * MILLISECOND, HOUR),
+            "How often that is signed, and written to `head.json` and to the log.";
+        "audit.encryption_key_file" => config.audit.encryption_key_file: Optional(Path),
+            "The keys that encrypt the lines, mode 0600: `ID:KEY` on each line, the last one is the newest. `none`: lines are in clear.";
+        "audit.hash_key_file" => config.audit.hash_key_file: Optional(Path),
+            "The key under which session ids are hashed, mode 0600. `none`: derived from the signing key, or else made once and kept in the directory.";
+        "audit.queue_lines" => config.audit.queue_lines: Count::<usize>(16, 1024 * 1024),
+            "Lines that may wait to be written.";
         "callers.certificates" => config.callers.certificates: Choice(&[
             ("off", CertificateNames::Off),
             ("spiffe", CertificateNames::Spiffe),
@@ -300,6 +327,15 @@ settings! {
             "Bytes of one credential.";
         "watch_updates" => watch_updates: Switch,
             "Whether watchers are told of updates.";
+        "audit" => audit: Choice(&[("off", Level::Off), ("on", Level::On), ("required", Level::Required)]),
+            "Whether calls are recorded in the audit. `on`: as well as can be, losses are counted. `required`: a call that cannot be recorded is refused, AUDIT_UNAVAILABLE, and none is answered before its line is written.";
+        "profile" => profile: Optional(Choice(&[
+            ("pci", Profile::Pci),
+            ("aal2", Profile::Aal2),
+            ("aal3", Profile::Aal3),
+            ("hipaa", Profile::Hipaa),
+        ])),
+            "Rules that the settings must not be laxer than: what nobody set is tightened, what somebody set laxer is a fault. `pci`: 15m unused. `aal2`: 1h unused, 24h at most. `aal3`: 15m and 12h. `hipaa`: `audit` required, encryption on.";
         "owner_proof" => owner_proof: List { of: "issuers", read: |text| Ok(text.to_owned()), show: String::clone },
             "Whose tokens prove the owner: names of `[callers.users.NAME]`. With any, a call for an owner must carry that user's token as `tenure-user-token`. Empty: the caller's word is taken.";
         "encrypt_state" => encrypt_state: Switch,

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::session::limits::AtSessionLimit;
 
+mod audit;
 mod callers;
 
 fn file(text: &str) -> File {

@@ -2,6 +2,7 @@
 //! under panics, and error details on what the transport itself refuses.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,15 +17,18 @@ use tracing::Instrument as _;
 
 use super::Peer;
 use super::status;
+use crate::audit::Trail;
 use crate::call::{Call, Operation};
 use crate::callers::Authenticator;
 use crate::config;
+use crate::events::Events;
 use crate::sessions::Error;
 
 mod admission;
 mod correlation;
 mod deadline;
 mod known;
+mod recorded;
 
 pub use known::KnownCallers;
 
@@ -36,14 +40,20 @@ use correlation::CorrelationId;
 pub(super) struct EdgeLayer {
     authenticator: Arc<Authenticator>,
     admission: Arc<Admission>,
+    events: Arc<Events>,
     max_message_bytes: usize,
 }
 
 impl EdgeLayer {
-    pub(super) fn new(authenticator: Arc<Authenticator>, config: &config::Grpc) -> EdgeLayer {
+    pub(super) fn new(
+        authenticator: Arc<Authenticator>,
+        events: &Arc<Events>,
+        config: &config::Grpc,
+    ) -> EdgeLayer {
         EdgeLayer {
             authenticator,
             admission: Arc::new(Admission::new(config.max_in_flight)),
+            events: Arc::clone(events),
             max_message_bytes: config.max_message_bytes,
         }
     }
@@ -96,12 +106,15 @@ where
             rpc = operation.name(),
             correlation_id = correlation.as_str()
         );
+        let trail = recorded::begin(&edge.events, operation, &correlation, &request);
         let answer = async move {
             let deadline = deadline::of(request.headers());
             let compressed = is_compressed(request.headers());
             // A panic costs its call, not the process. Nothing of the call is looked at again.
             let work = AssertUnwindSafe(async {
-                let call = edge.call(&mut request, operation, &correlation).await?;
+                let call = edge
+                    .call(&mut request, operation, &correlation, trail.clone())
+                    .await?;
                 let _admitted = edge.admission.admit(operation)?;
                 request.extensions_mut().insert(call);
                 let Ok(answer) = inner.call(request).await;
@@ -115,6 +128,10 @@ where
                 Some(Err(_panic)) => refused(Error::Internal),
             };
             let answer = edge.explain(answer, compressed);
+            let answer = match trail {
+                None => answer,
+                Some(trail) => recorded::end(&trail, answer).await,
+            };
             Ok(correlation.attach(answer))
         };
         Box::pin(answer.instrument(span))
@@ -128,14 +145,16 @@ impl EdgeLayer {
         request: &mut Request<Body>,
         operation: Operation,
         correlation: &CorrelationId,
+        trail: Option<Arc<Trail>>,
     ) -> Result<Call, Error> {
         let caller = known::caller(&self.authenticator, request).await?;
         Ok(Call {
             caller,
             operation,
             correlation_id: correlation.as_str().into(),
-            peer: request.extensions().get::<Peer>().map(|peer| peer.address),
+            peer: peer(request),
             user_token: known::take_user_token(request.headers_mut()),
+            trail,
         })
     }
 
@@ -160,6 +179,10 @@ impl EdgeLayer {
             _ => answer,
         }
     }
+}
+
+fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
+    request.extensions().get::<Peer>().map(|peer| peer.address)
 }
 
 fn refused(error: Error) -> Response<Body> {

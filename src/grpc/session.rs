@@ -53,6 +53,7 @@ impl Service {
             None => request::owner(owner)?,
             Some(login) => access::proved_owner(owner, login)?,
         };
+        self.sessions.events().concerns(call, &owner, None);
         Ok((self.sessions.place(namespace, owner)?, login))
     }
 
@@ -65,6 +66,8 @@ impl Service {
     ) -> Result<(Place, SessionId), Error> {
         let (place, _login) = self.enter(call, namespace, owner).await?;
         let id = fields::known_id("session_id", session_id)?;
+        let events = self.sessions.events();
+        events.concerns(call, &place.owner, Some(&id));
         Ok((place, id))
     }
 }
@@ -198,7 +201,9 @@ impl SessionService for Service {
         let (call, request) = taken_apart(request)?;
         let access = access::of_invalidation(request.selector.as_ref());
         let namespace = self.sessions.enter(&call, &request.namespace, access)?;
+        let words = (request.actor.clone(), request.note.clone());
         let revocation = request::revocation(request)?;
+        self.sessions.events().annotated(&call, words);
         let revoked = self.sessions.revoke(&call, &namespace, revocation).await?;
         Ok(Response::new(answer::revoked(revoked)))
     }

@@ -17,6 +17,9 @@ const DOMAIN: &str = "tenure";
 /// When it is worth trying again while the service is busy or going down.
 const RETRY_SOON: Duration = Duration::from_millis(200);
 
+/// When it is worth trying again while the audit cannot be written: it is tried each second.
+const RETRY_AUDIT: Duration = Duration::from_secs(1);
+
 /// When a key that is missing may have come.
 const RETRY_KEY: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,13 @@ impl From<Error> for Status {
                 "the deadline passed; the call was applied wholly or not at all: repeat it with the \
                  same request_id",
             )
+            .into(),
+            Error::AuditUnavailable => Told::new(
+                Code::Unavailable,
+                "AUDIT_UNAVAILABLE",
+                "this namespace does nothing that cannot be recorded, and the audit cannot be written now",
+            )
+            .retry(RETRY_AUDIT)
             .into(),
             Error::Internal => internal(),
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::audit;
+
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -50,6 +52,10 @@ pub struct Limits {
     pub credential_bytes: usize,
     /// Whether watchers are told of updates.
     pub watch_updates: bool,
+    /// Whether what happens is recorded in the audit.
+    pub audit: audit::Level,
+    /// Rules of somebody else that the settings of the namespace must not be laxer than.
+    pub profile: Option<Profile>,
     /// Whose tokens prove the owner, by the issuers' names in the configuration. Empty: the caller's word
     /// is taken.
     pub owner_proof: Vec<String>,
@@ -105,10 +111,25 @@ impl Default for Limits {
             credentials_per_session: 16,
             credential_bytes: 16 * 1024,
             watch_updates: false,
+            audit: audit::Level::On,
+            profile: None,
             owner_proof: Vec::new(),
             encrypt_state: false,
         }
     }
+}
+
+/// A set of rules of somebody else. `config/check/profile.rs` holds settings against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// PCI DSS 8.2.8: a session ends after 15 unused minutes.
+    Pci,
+    /// NIST SP 800-63B-4, AAL2: 1 unused hour, 24 hours at most.
+    Aal2,
+    /// NIST SP 800-63B-4, AAL3: 15 unused minutes, 12 hours at most.
+    Aal3,
+    /// HIPAA 164.312: everything recorded, everything encrypted.
+    Hipaa,
 }
 
 /// What a Create does when its owner has as many sessions as the namespace allows.

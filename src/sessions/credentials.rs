@@ -58,6 +58,7 @@ impl Sessions {
         name: &CredentialName,
         secret: &Secret,
     ) -> Result<u64, Error> {
+        self.events.about_credential(call, name);
         self.write(call, place, id, name, secret, None).await
     }
 
@@ -69,6 +70,7 @@ impl Sessions {
         id: &SessionId,
         name: &CredentialName,
     ) -> Result<(Secret, u64), Error> {
+        self.events.about_credential(call, name);
         self.keys.vault()?;
         let looked = self.store.credential(place, id, name).await;
         let looked = self.found(call, place, id, looked)?;
@@ -89,6 +91,7 @@ impl Sessions {
         id: &SessionId,
         name: &CredentialName,
     ) -> Result<bool, Error> {
+        self.events.about_credential(call, name);
         let deleted = self.store.delete_credential(place, id, name).await;
         let deleted = self.found(call, place, id, deleted)?;
         if deleted {
@@ -123,6 +126,7 @@ impl Sessions {
         begin: BeginRefresh,
         wait: Duration,
     ) -> Result<Refresh, Error> {
+        self.events.about_credential(call, &begin.name);
         self.keys.vault()?;
         let deadline = Instant::now() + wait;
         loop {
@@ -190,6 +194,7 @@ impl Sessions {
         lease: LeaseId,
         secret: &Secret,
     ) -> Result<u64, Error> {
+        self.events.about_credential(call, name);
         self.write(call, place, id, name, secret, Some(lease)).await
     }
 
@@ -202,6 +207,7 @@ impl Sessions {
         name: &CredentialName,
         lease: LeaseId,
     ) -> Result<(), Error> {
+        self.events.about_credential(call, name);
         let abandoned = self.abandon(place, id, name, lease).await;
         self.found(call, place, id, abandoned)
     }

@@ -7,6 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 
 use super::tenant_keys::TenantKeys;
 use super::{Call, Error, Sessions};
+use crate::events::Deed;
 use crate::session::fields;
 use crate::store::{Namespace, TenantKey};
 use crate::vault::Wrapped;
@@ -148,19 +149,15 @@ impl Sessions {
     ) -> Result<bool, Error> {
         let vault = self.keys.vault()?;
         fields::owner_of("tenant", tenant, "", "")?;
+        self.events.concerns_tenant(call, tenant);
         let destroyed = self
             .store
             .destroy_tenant_key(&namespace.name, tenant)
             .await?;
         vault.forget(&namespace.name, tenant);
         if destroyed {
-            tracing::warn!(
-                target: "tenure::lifecycle",
-                event = "tenant_key_destroyed",
-                namespace = namespace.name.as_str(),
-                caller = call.caller.name(),
-                correlation_id = &*call.correlation_id,
-            );
+            let deed = Deed::TenantKeyDestroyed;
+            self.events.tell(call, namespace, None, deed);
         }
         Ok(destroyed)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use crate::audit::Level;
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 use crate::store::Namespace;
@@ -43,6 +44,16 @@ impl Namespaces {
             strict,
             known: RwLock::new(known),
         }
+    }
+
+    /// Whether what is asked of a namespace of this name is recorded, also if there is no such namespace.
+    pub fn audit_level(&self, name: &str) -> Level {
+        let known = NamespaceName::new(name).ok();
+        let level = known.and_then(|name| {
+            let known = self.known.read();
+            known.get(&name).map(|namespace| namespace.limits.audit)
+        });
+        level.unwrap_or(self.defaults.audit)
     }
 
     /// The namespace of this name, unless it has to be listed and is not.

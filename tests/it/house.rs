@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may use those below it, not those beside or above.
 const STOREYS: &[&[&str]] = &[
+    &["audit"],
     &["session", "call"],
     &["config", "mint"],
     &["telemetry"],
-    &["store", "vault", "audit", "callers"],
+    &["store", "vault", "callers"],
     &["events"],
     &["sessions"],
     &["grpc", "signals", "http"],

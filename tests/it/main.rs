@@ -1,5 +1,6 @@
 //! What can be tested within one process: the rules, every store against them, and the running service.
 
+mod audit;
 mod cli;
 mod credentials;
 mod house;
