@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod apikey;
 mod audit;
+mod bench;
 mod config;
 mod exit;
 mod keys;
@@ -48,6 +49,8 @@ enum Command {
     Apikey(apikey::ApiKey),
     /// Verify or show the audit, and make its keys
     Audit(audit::Audit),
+    /// Measure a service under load
+    Bench(Box<bench::Bench>),
     /// Print a completion script for a shell
     Completions(shell::Completions),
     /// Print a manual page
@@ -90,6 +93,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Policy(policy) => policy.run(),
         Command::Apikey(apikey) => apikey.run(),
         Command::Audit(audit) => audit.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
     }

@@ -35,7 +35,7 @@ pub use fault::{Fault, Faults, Origin};
 pub use layers::{File, Flag, Sources};
 pub use load::Loaded;
 pub use reference::reference;
-pub use value::{parse_duration, show_duration};
+pub use value::{parse_bytes, parse_duration, show_duration};
 
 /// All settings of the service.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -47,6 +47,8 @@ mod tls;
 mod upkeep;
 mod worker;
 
+pub(crate) use coalesce::Coalesce;
+
 /// How long the threads may take to drop what they are cut off from.
 const CUT_OFF_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -53,7 +53,7 @@ enum Command {
 }
 
 /// Which service, and as whom it is called.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub(super) struct Service {
     /// Where the service is: http://HOST:PORT, or https://HOST:PORT for TLS; several take turns
@@ -65,7 +65,7 @@ pub(super) struct Service {
         global = true
     )]
     #[arg(default_value = tenure_client::DEFAULT_SERVER)]
-    server: String,
+    pub(super) server: String,
     /// Trust the service's certificate through this authority (PEM) instead of the system's
     #[arg(
         long,
@@ -74,7 +74,7 @@ pub(super) struct Service {
         hide_env_values = true,
         global = true
     )]
-    tls_ca: Option<PathBuf>,
+    pub(super) tls_ca: Option<PathBuf>,
     /// Show this certificate (PEM)
     #[arg(
         long,
@@ -83,7 +83,7 @@ pub(super) struct Service {
         hide_env_values = true,
         global = true
     )]
-    tls_cert: Option<PathBuf>,
+    pub(super) tls_cert: Option<PathBuf>,
     /// The certificate's key (PEM)
     #[arg(
         long,
@@ -92,10 +92,10 @@ pub(super) struct Service {
         hide_env_values = true,
         global = true
     )]
-    tls_key: Option<PathBuf>,
+    pub(super) tls_key: Option<PathBuf>,
     /// Send this token; better in the variable, where other users do not see it
     #[arg(long, env = "TENURE_TOKEN", hide_env_values = true, global = true)]
-    token: Option<String>,
+    pub(super) token: Option<String>,
     /// Send this API key; better in the variable, where other users do not see it
     #[arg(
         long,
@@ -104,10 +104,10 @@ pub(super) struct Service {
         hide_env_values = true,
         global = true
     )]
-    api_key: Option<String>,
+    pub(super) api_key: Option<String>,
     /// How long a call may take with its repetitions
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "10s", global = true)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// The namespace alone.

@@ -146,6 +146,14 @@ pub(super) fn parse_size(text: &str) -> Result<u64, Wrong> {
         .ok_or_else(|| Wrong::new(format!("{text:?} is too large"), advice))
 }
 
+/// Reads a size where no setting is at fault.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    parse_size(text).map_err(|wrong| format!("{}; {}", wrong.what, wrong.advice))
+}
+
 /// Writes a size the way [`parse_size`] reads it: as TOML, a plain integer or a string with its unit.
 pub(super) fn show_size(size: u64) -> String {
     for (unit, factor) in BINARY {

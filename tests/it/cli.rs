@@ -1,5 +1,6 @@
 //! The command line, as a shell sees it: exit codes, what goes to stdout, and what does not.
 
+mod bench;
 mod callers;
 
 use std::io::{BufRead as _, BufReader};
@@ -28,7 +29,12 @@ struct Service {
 
 impl Service {
     fn start() -> Service {
+        Service::start_with(&[])
+    }
+
+    fn start_with(settings: &[&str]) -> Service {
         let mut command = tenure(&["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        command.args(settings);
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -47,6 +53,14 @@ impl Service {
             child,
             url: format!("http://{address}"),
         }
+    }
+
+    /// The sessions of an owner of `tenure bench`.
+    fn session_of(&self, name: &str, user: &str) -> Value {
+        let list = [
+            "session", "list", "-n", name, "--tenant", name, "--user", user, "-o", "json",
+        ];
+        Ended::of(tenure(&list).env("TENURE_SERVER", &self.url)).data()
     }
 
     /// `tenure session` for ada, with JSON as output.
