@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod admin;
 mod apikey;
 mod audit;
 mod bench;
@@ -39,6 +40,8 @@ enum Command {
     Serve(serve::Serve),
     /// Call a service: create, read, change, end and watch sessions
     Session(Box<session::Session>),
+    /// Run a service: see what is in it, find, explain and end sessions
+    Admin(Box<admin::Admin>),
     /// Make, rotate and watch over the keys under which secrets are sealed
     Keys(keys::Keys),
     /// Check or show the configuration
@@ -88,6 +91,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Serve(serve) => serve.run(),
         Command::Session(session) => session.run(),
+        Command::Admin(admin) => admin.run(),
         Command::Keys(keys) => keys.run(),
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),

@@ -33,7 +33,7 @@ use crate::config::{self, Config};
 use crate::events::Events;
 use crate::sessions::{Namespaces, Sessions};
 use crate::store::{self, Store};
-use crate::telemetry;
+use crate::telemetry::{self, LogFilter};
 use crate::vault::{self, KeyService as _, Keyring, Vault};
 
 mod accept;
@@ -57,7 +57,7 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::init(&config.log)?;
+    let log = telemetry::init(&config.log)?;
     for warning in callers::warnings(&config) {
         tracing::warn!(target: "tenure::callers", "{warning}");
     }
@@ -68,7 +68,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let served = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let store = store::open(&config.store).await?;
-        let running = bind(config, store)?.start().await?;
+        let running = bind(config, store)?.logging(log).start().await?;
         running.announce(&mut io::stdout().lock())?;
 
         let stop = CancellationToken::new();
@@ -135,6 +135,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         owner_proof,
         config,
         store,
+        log: None,
     })
 }
 
@@ -165,9 +166,17 @@ pub struct Bound {
     owner_proof: Arc<OwnerProof>,
     config: Config,
     store: Arc<dyn Store>,
+    log: Option<LogFilter>,
 }
 
 impl Bound {
+    /// With the log that an admin may change while it runs.
+    #[must_use]
+    pub fn logging(mut self, log: LogFilter) -> Bound {
+        self.log = Some(log);
+        self
+    }
+
     /// Where it listens for gRPC.
     pub fn grpc_address(&self) -> SocketAddr {
         self.grpc_address
@@ -213,7 +222,8 @@ impl Bound {
         let sessions = Sessions::new(Arc::clone(&self.store), namespaces)
             .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
             .told_to(Arc::new(events))
-            .sealing(vault);
+            .sealing(vault)
+            .logging(self.log);
         let sessions = Arc::new(sessions);
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
@@ -248,7 +258,7 @@ impl Bound {
             common.readiness.clone(),
         ));
         tasks.spawn(upkeep::keep_sweeping(
-            Arc::clone(&self.store),
+            Arc::clone(&sessions),
             store_config.sweep_interval,
         ));
         for follower in callers::followers(&self.authenticator, &self.owner_proof) {

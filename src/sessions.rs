@@ -10,6 +10,7 @@ use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use self::admin::Swept;
 use self::encrypted_state::EncryptedState;
 use self::refreshes::Refreshes;
 use self::tenant_keys::TenantKeys;
@@ -26,8 +27,10 @@ use crate::session::request::Fingerprint;
 use crate::store::{
     Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
+use crate::telemetry::LogFilter;
 use crate::vault::Vault;
 
+mod admin;
 mod credentials;
 mod encrypted_state;
 mod error;
@@ -37,6 +40,7 @@ mod refreshes;
 mod tenant_keys;
 
 pub use crate::call::{Call, Caller, Operation};
+pub use admin::{NamespaceUse, StoreStatus};
 pub use credentials::{Refresh, Secret};
 pub use error::Error;
 pub use keys::{KeyStatus, KeyUse, Rewrapped, Rotation};
@@ -59,6 +63,9 @@ pub struct Sessions {
     fingerprint_key: OnceLock<hmac::Key>,
     /// Why the store has not answered yet.
     not_yet: Mutex<Option<StoreError>>,
+    swept: Swept,
+    /// The log's, where it is the service's own.
+    log: Option<LogFilter>,
     /// Looking for violations costs the store; only so many at once, and none is owed.
     violation_checks: Arc<Semaphore>,
 }
@@ -79,6 +86,8 @@ impl Sessions {
             events: Arc::new(Events::new()),
             fingerprint_key: OnceLock::new(),
             not_yet: Mutex::default(),
+            swept: Swept::default(),
+            log: None,
             violation_checks: Arc::new(Semaphore::new(4)),
         }
     }
@@ -133,6 +142,13 @@ impl Sessions {
     pub fn guarded(mut self, policy: Policy, owner_proof: Arc<OwnerProof>) -> Sessions {
         self.policy = policy;
         self.owner_proof = owner_proof;
+        self
+    }
+
+    /// With the log that it may be told to change.
+    #[must_use]
+    pub fn logging(mut self, log: Option<LogFilter>) -> Sessions {
+        self.log = log;
         self
     }
 

@@ -13,6 +13,7 @@ use futures::stream::BoxStream;
 pub use self::clock::Clock;
 use self::memory::MemoryStore;
 use self::redis::RedisStore;
+use self::status::{InUse, Status};
 use crate::config;
 use crate::config::redis::RedisConfig;
 use crate::session::credentials::Sealed;
@@ -30,6 +31,7 @@ use crate::session::refusal::{InvalidationReason, Refusal};
 mod clock;
 pub mod memory;
 pub mod redis;
+pub mod status;
 
 /// Opens the store of the configuration. One that is elsewhere is connected to in the background: the
 /// service starts without it.
@@ -337,6 +339,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// How much it holds.
     async fn held(&self) -> Answer<Held>;
+
+    /// The namespaces that have been used, in no order, with what each holds.
+    async fn namespaces(&self) -> Answer<Vec<InUse>>;
+
+    /// How it is. Answers also when the store is away: then it says so.
+    async fn status(&self) -> Status;
 }
 
 impl Revocation {

@@ -14,6 +14,12 @@ use crate::config::{Log, LogFormat};
 pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
 
 impl LogFilter {
+    /// The filter in force.
+    pub fn current(&self) -> anyhow::Result<String> {
+        let filter = self.0.with_current(EnvFilter::to_string);
+        filter.context("the log is closed")
+    }
+
     /// Replaces the filter: `info`, `tenure=debug`, …
     pub fn set(&self, filter: &str) -> anyhow::Result<()> {
         let filter = parse(filter)?;

@@ -48,7 +48,8 @@ operations! {
         PutCredential, GetCredential, DeleteCredential, ListCredentials, BeginRefresh,
         CompleteRefresh, AbandonRefresh;
     "tenure.admin.v1.AdminService":
-        GetKeyStatus, RotateKeys, RewrapKeys, DestroyTenantKey;
+        GetKeyStatus, RotateKeys, RewrapKeys, DestroyTenantKey, ListNamespaces, GetStoreStatus,
+        GetLogLevel, SetLogLevel;
 }
 
 impl Operation {
@@ -73,8 +74,9 @@ impl Operation {
         use Operation::{
             AbandonRefresh, BeginRefresh, ClaimOnce, CompleteRefresh, CreateSession,
             DeleteCredential, DeleteSession, DestroyTenantKey, GetCredential, GetKeyStatus,
-            GetSession, InvalidateSessions, ListCredentials, ListSessions, PutCredential,
-            RewrapKeys, RotateKeys, RotateSession, TouchSession, UpdateSession, WatchSessions,
+            GetLogLevel, GetSession, GetStoreStatus, InvalidateSessions, ListCredentials,
+            ListNamespaces, ListSessions, PutCredential, RewrapKeys, RotateKeys, RotateSession,
+            SetLogLevel, TouchSession, UpdateSession, WatchSessions,
         };
         match self {
             CreateSession | GetSession | UpdateSession | TouchSession | RotateSession
@@ -85,7 +87,10 @@ impl Operation {
             WatchSessions => &[Role::Auditor],
             // These answer with secrets: no role for everyday work holds them.
             GetCredential | BeginRefresh | CompleteRefresh | AbandonRefresh => &[Role::Credentials],
-            GetKeyStatus | RotateKeys | RewrapKeys | DestroyTenantKey => &[Role::Admin],
+            RotateKeys | RewrapKeys | DestroyTenantKey | SetLogLevel => &[Role::Admin],
+            GetKeyStatus | ListNamespaces | GetStoreStatus | GetLogLevel => {
+                &[Role::Admin, Role::Auditor]
+            }
         }
     }
 }

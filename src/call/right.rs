@@ -23,7 +23,7 @@ pub enum Role {
     Events,
     /// Operates the service: its administration, and every InvalidateSessions. No session's content.
     Admin,
-    /// Watches: WatchSessions. Changes nothing.
+    /// Watches: WatchSessions, and what an admin sees. Changes nothing.
     Auditor,
 }
 

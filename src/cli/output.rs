@@ -143,25 +143,38 @@ pub(super) fn sessions(out: &mut impl Write, sessions: &[Session]) -> io::Result
     if with_state {
         header.push("state");
     }
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
+    let mut rows = Vec::new();
     for session in sessions {
         let mut row = vec![
-            printable(&session.id),
-            printable(session.conversation_id.as_deref().unwrap_or("-")),
-            printable(&session.labels.join(",")),
+            session.id.clone(),
+            session.conversation_id.clone().unwrap_or("-".to_owned()),
+            session.labels.join(","),
             session.revision.to_string(),
             show_time(session.last_used_at),
             show_time(session.idle_expires_at),
         ];
         if with_state {
             let state = session.state.as_ref().map(to_json).transpose()?;
-            row.push(printable(&state.unwrap_or_default().to_string()));
+            row.push(state.unwrap_or_default().to_string());
         }
-        table.add_row(row);
+        rows.push(row);
+    }
+    table(out, &header, rows)
+}
+
+/// Rows below a header.
+pub(super) fn table(
+    out: &mut impl Write,
+    header: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> io::Result<()> {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
     }
     for line in table.lines() {
         writeln!(out, "{}", line.trim())?;

@@ -1,4 +1,4 @@
-//! `AdminService`: the keys.
+//! `AdminService`: what those ask and do who run the service.
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -6,10 +6,10 @@ use tonic::{Request, Response, Status};
 
 use super::admin_v1 as v1;
 use super::admin_v1::admin_service_server::AdminService;
+use super::convert::admin as answer;
 use super::session::{Service, taken_apart};
 use crate::call::Right;
 use crate::callers::{Access, Tenants};
-use crate::sessions::{KeyStatus, Rewrapped};
 
 #[tonic::async_trait]
 impl AdminService for Service {
@@ -20,7 +20,7 @@ impl AdminService for Service {
         let (call, _) = taken_apart(request)?;
         self.sessions.enter_service(&call)?;
         let status = self.sessions.key_status(&call).await?;
-        Ok(Response::new(key_status(status)))
+        Ok(Response::new(answer::key_status(status)))
     }
 
     async fn rotate_keys(
@@ -45,7 +45,7 @@ impl AdminService for Service {
         let (call, _) = taken_apart(request)?;
         self.sessions.enter_service(&call)?;
         let progress = self.sessions.rewrap_keys(&call).await?;
-        let messages = progress.map(|told| Ok(rewrapped(told?)));
+        let messages = progress.map(|told| Ok(answer::rewrapped(told?)));
         Ok(Response::new(messages.boxed()))
     }
 
@@ -65,32 +65,46 @@ impl AdminService for Service {
             .await?;
         Ok(Response::new(v1::DestroyTenantKeyResponse { destroyed }))
     }
-}
 
-fn key_status(status: KeyStatus) -> v1::GetKeyStatusResponse {
-    let keys = status.keys.into_iter();
-    v1::GetKeyStatusResponse {
-        keys: keys
-            .map(|(key_id, known)| v1::KeyStatus {
-                key_id,
-                active: known.active,
-                loaded: known.loaded,
-                tenant_keys: count(known.tenant_keys),
-            })
-            .collect(),
-        damaged_tenant_keys: count(status.damaged),
+    async fn list_namespaces(
+        &self,
+        request: Request<v1::ListNamespacesRequest>,
+    ) -> Result<Response<v1::ListNamespacesResponse>, Status> {
+        let (call, _) = taken_apart(request)?;
+        self.sessions.enter_service(&call)?;
+        let namespaces = self.sessions.namespaces(&call).await?;
+        Ok(Response::new(v1::ListNamespacesResponse {
+            namespaces: namespaces.iter().map(answer::namespace_use).collect(),
+        }))
     }
-}
 
-fn rewrapped(told: Rewrapped) -> v1::RewrapKeysResponse {
-    v1::RewrapKeysResponse {
-        total_count: count(told.total),
-        seen_count: count(told.seen),
-        rewrapped_count: count(told.rewrapped),
-        failed_count: count(told.failed),
+    async fn get_store_status(
+        &self,
+        request: Request<v1::GetStoreStatusRequest>,
+    ) -> Result<Response<v1::GetStoreStatusResponse>, Status> {
+        let (call, _) = taken_apart(request)?;
+        self.sessions.enter_service(&call)?;
+        let status = self.sessions.store_status(&call).await;
+        Ok(Response::new(answer::store_status(status)))
     }
-}
 
-fn count(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    async fn get_log_level(
+        &self,
+        request: Request<v1::GetLogLevelRequest>,
+    ) -> Result<Response<v1::GetLogLevelResponse>, Status> {
+        let (call, _) = taken_apart(request)?;
+        self.sessions.enter_service(&call)?;
+        let filter = self.sessions.log_filter(&call)?;
+        Ok(Response::new(v1::GetLogLevelResponse { filter }))
+    }
+
+    async fn set_log_level(
+        &self,
+        request: Request<v1::SetLogLevelRequest>,
+    ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
+        let (call, request) = taken_apart(request)?;
+        self.sessions.enter_service(&call)?;
+        let previous_filter = self.sessions.set_log_filter(&call, &request.filter)?;
+        Ok(Response::new(v1::SetLogLevelResponse { previous_filter }))
+    }
 }

@@ -1,6 +1,7 @@
 //! Messages to operations, and answers to messages.
 
 pub(super) mod access;
+pub(super) mod admin;
 pub(super) mod answer;
 pub(super) mod credential;
 pub(super) mod event;

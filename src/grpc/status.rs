@@ -113,6 +113,12 @@ impl From<Error> for Status {
             )
             .retry(RETRY_AUDIT)
             .into(),
+            Error::LogNotOwned => Told::new(
+                Code::FailedPrecondition,
+                "LOG_NOT_OWNED",
+                "the log of this process is not the service's own; change it where the process was started",
+            )
+            .into(),
             Error::Internal => internal(),
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::readiness::Readiness;
 use crate::sessions::Sessions;
-use crate::store::{Answer, Store, StoreError};
+use crate::store::{Answer, StoreError};
 
 /// How often the store is asked, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -56,12 +56,12 @@ pub(super) async fn keep_pinging(sessions: Arc<Sessions>, readiness: Readiness) 
 }
 
 /// Sweeps at each interval, and goes on as long as more is due.
-pub(super) async fn keep_sweeping(store: Arc<dyn Store>, every: Duration) {
+pub(super) async fn keep_sweeping(sessions: Arc<Sessions>, every: Duration) {
     let mut failing = false;
     loop {
         sleep(every).await;
         loop {
-            match unless_it_panics(store.sweep(SWEEP_BUDGET)).await {
+            match unless_it_panics(sessions.sweep(SWEEP_BUDGET)).await {
                 Ok(swept) => {
                     if failing {
                         failing = false;

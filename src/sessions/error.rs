@@ -35,6 +35,8 @@ pub enum Error {
     DeadlineExceeded,
     /// It cannot be recorded in the audit, and has to be.
     AuditUnavailable,
+    /// The log is not the service's own: whoever runs it as a part of something else has it.
+    LogNotOwned,
     /// A fault of the service itself.
     Internal,
 }

@@ -1,6 +1,6 @@
 //! Which namespaces there are, and what each allows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -15,6 +15,7 @@ use crate::store::Namespace;
 pub struct Namespaces {
     defaults: Limits,
     strict: bool,
+    listed: BTreeSet<NamespaceName>,
     known: RwLock<HashMap<NamespaceName, Arc<Namespace>>>,
 }
 
@@ -29,7 +30,7 @@ impl Namespaces {
         listed: impl IntoIterator<Item = (NamespaceName, Limits)>,
         strict: bool,
     ) -> Namespaces {
-        let known = listed
+        let known: HashMap<_, _> = listed
             .into_iter()
             .map(|(name, limits)| {
                 let namespace = Namespace {
@@ -42,6 +43,7 @@ impl Namespaces {
         Namespaces {
             defaults,
             strict,
+            listed: known.keys().cloned().collect(),
             known: RwLock::new(known),
         }
     }
@@ -54,6 +56,11 @@ impl Namespaces {
             known.get(&name).map(|namespace| namespace.limits.audit)
         });
         level.unwrap_or(self.defaults.audit)
+    }
+
+    /// Those that the configuration lists.
+    pub fn listed(&self) -> &BTreeSet<NamespaceName> {
+        &self.listed
     }
 
     /// The namespace of this name, unless it has to be listed and is not.

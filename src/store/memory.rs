@@ -33,6 +33,7 @@ use self::shard::{Address, Hashes, Shard, Totals};
 use self::step::{Growth, leaves_tombstone};
 use self::sweep::Round;
 use self::tenant_keys::KeyRing;
+use super::status::{InUse, Status};
 use super::{
     Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
     TenantKeys, Watch,
@@ -392,5 +393,22 @@ impl Store for MemoryStore {
             sessions: self.totals.sessions.load(Ordering::Relaxed),
             bytes: Some(self.totals.bytes.load(Ordering::Relaxed)),
         })
+    }
+
+    async fn namespaces(&self) -> Answer<Vec<InUse>> {
+        let fleets = self.fleets.load();
+        Ok(fleets.values().map(|fleet| fleet.in_use()).collect())
+    }
+
+    async fn status(&self) -> Status {
+        let sessions = self.totals.sessions.load(Ordering::Relaxed);
+        let bytes = self.totals.bytes.load(Ordering::Relaxed);
+        Status {
+            topology: "process",
+            ready: true,
+            sessions: Some((sessions, self.bounds.max_sessions)),
+            bytes: Some((bytes, self.bounds.max_bytes)),
+            ..Status::default()
+        }
     }
 }

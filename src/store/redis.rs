@@ -13,11 +13,12 @@ use self::fleet::Fleets;
 use self::keys::{CellKeys, Keys, Spot};
 use self::link::{Call, Durable, Link, Script};
 use self::recent::Recent;
+use super::status::{InUse, Status};
 use super::{
     Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
     TenantKeys, Watch,
 };
-use crate::config::redis::{BadRedisConfig, RedisConfig};
+use crate::config::redis::{BadRedisConfig, RedisConfig, Topology};
 use crate::session::credentials::Sealed;
 use crate::session::limits::Limits;
 use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
@@ -46,6 +47,7 @@ mod reply;
 mod revoke;
 mod rotate;
 mod scripts;
+mod status;
 mod sweep;
 mod tenant_keys;
 mod update;
@@ -58,6 +60,7 @@ pub struct RedisStore(Arc<Shared>);
 /// What the store's own tasks share with it.
 struct Shared {
     link: Link,
+    topology: Topology,
     keys: Keys,
     /// A clock that a test moves by hand, for the store and for Redis.
     by_hand: Option<Clock>,
@@ -97,6 +100,7 @@ impl RedisStore {
         let link = Link::open(config).await?;
         let store = RedisStore(Arc::new(Shared {
             link,
+            topology: config.topology.clone(),
             keys: Keys::new(&config.key_prefix),
             by_hand,
             options,
@@ -367,5 +371,13 @@ impl Store for RedisStore {
 
     async fn held(&self) -> Answer<Held> {
         self.0.held().await
+    }
+
+    async fn namespaces(&self) -> Answer<Vec<InUse>> {
+        self.0.namespaces().await
+    }
+
+    async fn status(&self) -> Status {
+        self.0.status().await
     }
 }

@@ -1,5 +1,6 @@
 //! The command line, as a shell sees it: exit codes, what goes to stdout, and what does not.
 
+mod admin;
 mod bench;
 mod callers;
 

@@ -14,6 +14,7 @@ mod claims;
 mod conversations;
 mod create;
 mod credentials;
+mod inspect;
 mod lifetimes;
 mod limits;
 mod list;
@@ -53,6 +54,7 @@ macro_rules! every_case {
                 a_rotation_keeps_them, all_of_them_slide, one_refreshes_at_a_time, a_holder_that_disappears,
                 a_lease_given_back, a_lease_ends_with_its_version, a_completion_may_be_repeated,
                 an_update_is_for_its_record, sealed_increments_are_remembered, tenant_keys_are_kept_until_destroyed;
+            inspect: namespaces_and_what_is_in_them, the_store_tells_how_it_is;
             lifetimes: idle_to_the_millisecond, reads_slide, peeks_and_lists_do_not_slide,
                 touches_and_updates_slide, the_ceiling_stands, a_slide_stops_at_the_ceiling, why_it_ended,
                 reasons_are_told_for_their_time, a_clock_set_back, a_shortened_lifetime;

@@ -8,6 +8,10 @@ use crate::error::Error;
 use crate::proto::admin_v1 as wire;
 use crate::transport::{CallOptions, Stub, Transport};
 
+mod status;
+
+pub use status::{NamespaceUse, StoreServer, StoreStatus};
+
 /// The calls of an operator.
 #[derive(Clone, Debug)]
 pub struct Admin {

@@ -46,7 +46,9 @@ mod transport;
 mod value;
 mod watch;
 
-pub use admin::{Admin, KeyRotation, KeyStatus, Keys, Rewrap, Rewrapped};
+pub use admin::{
+    Admin, KeyRotation, KeyStatus, Keys, NamespaceUse, Rewrap, Rewrapped, StoreServer, StoreStatus,
+};
 pub use calls::claim::{ClaimOnce, Claimed};
 pub use calls::create::{Create, Created, OnExisting};
 pub use calls::credentials::{

@@ -52,6 +52,17 @@ pub(crate) fn seconds<S: Serializer>(
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+pub(crate) fn seconds_or_null<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => seconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(crate) fn time(
     field: &str,
     timestamp: Option<prost_types::Timestamp>,

@@ -13,6 +13,7 @@ use crate::session::names::Owner;
 use crate::session::owner_record::{Moment, Usage};
 use crate::session::time::Time;
 use crate::store::Namespace;
+use crate::store::status::InUse;
 
 /// A namespace that has been used.
 #[derive(Debug)]
@@ -57,6 +58,16 @@ impl Fleet {
     /// How many sessions the namespace has that have not been ended.
     pub(super) fn sessions(&self) -> usize {
         self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// How much is in it.
+    pub(super) fn in_use(&self) -> InUse {
+        InUse {
+            name: self.namespace.name.clone(),
+            sessions: self.sessions(),
+            anonymous: self.anonymous.load(Ordering::Relaxed),
+            wide_marks: self.marks.count(),
+        }
     }
 
     /// Counts what an operation changed for an owner.

@@ -56,6 +56,13 @@ impl WideMarks {
         found.into_iter().flatten().cloned().collect()
     }
 
+    /// How many subjects have a mark.
+    pub(super) fn count(&self) -> usize {
+        let marks = self.marks.read();
+        let narrower = marks.tenants.len() + marks.issuers.len() + marks.users.len();
+        usize::from(marks.everybody.is_some()) + narrower
+    }
+
     /// Raises a subject's mark. `then` runs before anybody can see what comes after it.
     pub(super) fn raise(&self, subject: &Subject, now: Time, raise: impl FnOnce(&mut Mark)) {
         let mut marks = self.marks.write();

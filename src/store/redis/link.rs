@@ -14,6 +14,7 @@ mod lane;
 mod map;
 mod node;
 mod pause;
+mod report;
 mod rounds;
 mod scout;
 mod servers;
@@ -27,6 +28,7 @@ use redis::{Cmd, Value};
 use tokio_util::sync::DropGuard;
 
 pub use fault::Fault;
+pub use report::Report;
 
 use crate::config::redis::{BadRedisConfig, RedisConfig};
 use crate::store::redis::link::rounds::Request;
@@ -152,6 +154,11 @@ impl Link {
     /// How things are now.
     pub fn state(&self) -> LinkState {
         self.servers.state()
+    }
+
+    /// Asks every server that has data how it is. One that does not answer says so by its silence.
+    pub async fn reports(&self) -> Vec<Report> {
+        report::all(&self.servers).await
     }
 
     /// A number that grows each time another process has become primary (a failover, a restart). What was

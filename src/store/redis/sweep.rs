@@ -13,6 +13,7 @@ use super::keys::{self, Cell, HASH_LEN, Spot};
 use super::link::Call;
 use super::reply::{self, Fields};
 use super::{Shared, millis, scripts};
+use crate::session::names::NamespaceName;
 use crate::session::time::Time;
 use crate::store::{Answer, Namespace, Place, StoreError, Swept};
 
@@ -228,7 +229,7 @@ impl Shared {
             // Another instance is at it.
             return Ok(settled);
         }
-        let fields = self.mark_fields(namespace, cell).await?;
+        let fields = self.mark_fields(&namespace.name, cell).await?;
         let key = self.keys.cell(&namespace.name, cell).due();
         let mut position = b"0".to_vec();
         loop {
@@ -269,12 +270,13 @@ impl Shared {
         reply::read_done(self.link.call(&step).await?)?.some_bytes()
     }
 
-    async fn mark_fields(
+    /// The fields of a cell's marks: whom they are about.
+    pub(super) async fn mark_fields(
         &self,
-        namespace: &Arc<Namespace>,
+        name: &NamespaceName,
         cell: Cell,
     ) -> Answer<HashSet<Vec<u8>>> {
-        let key = self.keys.cell(&namespace.name, cell).marks();
+        let key = self.keys.cell(name, cell).marks();
         let mut cmd = redis::cmd("HKEYS");
         cmd.arg(&key);
         let Value::Array(fields) = self.link.command(&key, cmd).await? else {

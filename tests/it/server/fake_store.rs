@@ -12,6 +12,7 @@ use tenure::session::owner_record::{
     Rotate, Rotated, Update, Updated,
 };
 use tenure::session::record::Session;
+use tenure::store::status::{InUse, Status};
 use tenure::store::{
     Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
     TenantKeys, Watch,
@@ -178,5 +179,17 @@ impl Store for FakeStore {
 
     async fn held(&self) -> Answer<Held> {
         self.answer(Held::default())
+    }
+
+    async fn namespaces(&self) -> Answer<Vec<InUse>> {
+        self.answer(Vec::new())
+    }
+
+    async fn status(&self) -> Status {
+        Status {
+            topology: "fake",
+            ready: self.answer(()).is_ok(),
+            ..Status::default()
+        }
     }
 }

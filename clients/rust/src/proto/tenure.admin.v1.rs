@@ -77,6 +77,133 @@ pub struct DestroyTenantKeyResponse {
     #[prost(bool, tag = "1")]
     pub destroyed: bool,
 }
+/// The request of ListNamespaces.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNamespacesRequest {}
+/// A namespace and how much is in it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NamespaceUse {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Whether this instance's configuration lists it. One that is not listed has been used all the same.
+    #[prost(bool, tag = "2")]
+    pub listed: bool,
+    /// Sessions that have not been ended yet: those that died since the last sweep are among them.
+    #[prost(int64, tag = "3")]
+    pub session_count: i64,
+    /// Those of them that have no user.
+    #[prost(int64, tag = "4")]
+    pub anonymous_session_count: i64,
+    /// How many tenants, issuers and users are under a mark of InvalidateSessions now; and everybody, as one.
+    #[prost(int64, tag = "5")]
+    pub mark_count: i64,
+}
+/// The answer of ListNamespaces.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNamespacesResponse {
+    /// The namespaces, in the order of their names.
+    #[prost(message, repeated, tag = "1")]
+    pub namespaces: ::prost::alloc::vec::Vec<NamespaceUse>,
+}
+/// The request of GetStoreStatus.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetStoreStatusRequest {}
+/// A server that keeps sessions, or a share of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreServer {
+    /// Where it is.
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    /// Whether it answered just now. If not, the rest is not known.
+    #[prost(bool, tag = "2")]
+    pub reachable: bool,
+    /// Its version.
+    #[prost(string, tag = "3")]
+    pub version: ::prost::alloc::string::String,
+    /// The bytes that it takes.
+    #[prost(int64, tag = "4")]
+    pub memory_bytes: i64,
+    /// The bytes that it may take; 0: as many as its machine has.
+    #[prost(int64, tag = "5")]
+    pub max_memory_bytes: i64,
+    /// What it does when they are taken (`maxmemory-policy`). `noeviction` is right for sessions.
+    #[prost(string, tag = "6")]
+    pub eviction_policy: ::prost::alloc::string::String,
+    /// How many of its replicas are connected.
+    #[prost(int64, tag = "7")]
+    pub replica_count: i64,
+    /// For how long it has been running.
+    #[prost(message, optional, tag = "8")]
+    pub uptime: ::core::option::Option<::prost_types::Duration>,
+}
+/// The answer of GetStoreStatus.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetStoreStatusResponse {
+    /// What kind of store it is: `memory`, `redis`.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// How its servers hang together: `process`, `standalone`, `sentinel`, `cluster`.
+    #[prost(string, tag = "2")]
+    pub topology: ::prost::alloc::string::String,
+    /// Whether it answers this instance's questions.
+    #[prost(bool, tag = "3")]
+    pub reachable: bool,
+    /// Whether it serves calls.
+    #[prost(bool, tag = "4")]
+    pub ready: bool,
+    /// What is wrong, if anything is.
+    #[prost(string, repeated, tag = "5")]
+    pub troubles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The servers that have the data; none for a store in the service's own process.
+    #[prost(message, repeated, tag = "6")]
+    pub servers: ::prost::alloc::vec::Vec<StoreServer>,
+    /// Sessions that have not been ended yet, over all namespaces; unset if the store is away.
+    #[prost(int64, optional, tag = "7")]
+    pub session_count: ::core::option::Option<i64>,
+    /// How many it may hold; unset if that is not its own limit.
+    #[prost(int64, optional, tag = "8")]
+    pub max_session_count: ::core::option::Option<i64>,
+    /// The bytes that they take; unset if the store does not count them.
+    #[prost(int64, optional, tag = "9")]
+    pub bytes: ::core::option::Option<i64>,
+    /// The bytes that they may take; unset if that is not its own limit.
+    #[prost(int64, optional, tag = "10")]
+    pub max_bytes: ::core::option::Option<i64>,
+    /// Subjects under a mark of InvalidateSessions now, over all namespaces; unset if the store is away.
+    #[prost(int64, optional, tag = "11")]
+    pub mark_count: ::core::option::Option<i64>,
+    /// How late the sweep of this instance was lately with what was due. Nothing that is due is served meanwhile.
+    #[prost(message, optional, tag = "12")]
+    pub sweep_lag: ::core::option::Option<::prost_types::Duration>,
+    /// When this instance last swept; unset if it has not yet.
+    #[prost(message, optional, tag = "13")]
+    pub last_swept_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of GetLogLevel.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLogLevelRequest {}
+/// The answer of GetLogLevel.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLogLevelResponse {
+    /// The filter in force, for instance `info` or `info,tenure=debug`.
+    #[prost(string, tag = "1")]
+    pub filter: ::prost::alloc::string::String,
+}
+/// The request of SetLogLevel.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLogLevelRequest {
+    /// The filter to use, in the words of the setting `log.filter`: a level, or levels by target.
+    #[prost(string, tag = "1")]
+    pub filter: ::prost::alloc::string::String,
+}
+/// The answer of SetLogLevel.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLogLevelResponse {
+    /// The filter in force until now.
+    #[prost(string, tag = "1")]
+    pub previous_filter: ::prost::alloc::string::String,
+}
 /// Generated client implementations.
 pub mod admin_service_client {
     #![allow(
@@ -88,7 +215,7 @@ pub mod admin_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// AdminService is for operators. No answer of it ever holds a key, a secret, or a session's content.
+    /// AdminService is for operators. No answer of it ever holds a key or a secret.
     ///
     /// Secrets are sealed with a data key per tenant, which the store keeps wrapped by a key-encryption key that
     /// only the instances have. Errors are those of `tenure.v1`.
@@ -275,6 +402,110 @@ pub mod admin_service_client {
                 .insert(
                     GrpcMethod::new("tenure.admin.v1.AdminService", "DestroyTenantKey"),
                 );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells which namespaces there are, and how much is in each.
+        pub async fn list_namespaces(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNamespacesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNamespacesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/ListNamespaces",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.admin.v1.AdminService", "ListNamespaces"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells how the store is, as this instance sees it. Answers also when the store is away.
+        pub async fn get_store_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetStoreStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetStoreStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/GetStoreStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.admin.v1.AdminService", "GetStoreStatus"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells which lines of the log this instance writes.
+        pub async fn get_log_level(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLogLevelRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLogLevelResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/GetLogLevel",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tenure.admin.v1.AdminService", "GetLogLevel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes which lines of the log this instance writes, until it is started anew.
+        pub async fn set_log_level(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetLogLevelRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLogLevelResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/SetLogLevel",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tenure.admin.v1.AdminService", "SetLogLevel"));
             self.inner.unary(req, path, codec).await
         }
     }

@@ -216,6 +216,13 @@ impl Servers {
         self.gate.store(gate, Ordering::Relaxed);
     }
 
+    /// Those that have slots now.
+    pub(super) fn primaries(&self) -> Vec<Arc<Node>> {
+        let map = self.map.load();
+        map.as_ref()
+            .map_or_else(Vec::new, |map| map.primaries().cloned().collect())
+    }
+
     pub(super) fn state(&self) -> LinkState {
         let gate = self.gate.load(Ordering::Relaxed);
         let mut state = LinkState {

@@ -195,7 +195,8 @@ async fn info(node: &Node, held: &Held, section: &str) -> Result<String, Trouble
     }
 }
 
-fn field<'a>(info: &'a str, name: &str) -> &'a str {
+/// A field of what INFO answers; empty if it has none of the name.
+pub(super) fn field<'a>(info: &'a str, name: &str) -> &'a str {
     let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(':');
     info.lines().find_map(value).unwrap_or_default().trim()
 }

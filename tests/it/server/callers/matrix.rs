@@ -13,7 +13,7 @@ use super::{House, bearer, config, raw, rule};
 
 const SERVER: &[&str] = &["server", "one-tenant"];
 const CREDENTIALS: &[&str] = &["credentials"];
-const WATCHES: &[&str] = &["auditor"];
+const WATCHES: &[&str] = &["auditor", "auditor-of-all"];
 const INVALIDATES: &[&str] = &[
     "server",
     "one-tenant",
@@ -26,6 +26,7 @@ const INVALIDATES_WIDELY: &[&str] = &["events", "admin", "one-tenants-events"];
 const INVALIDATES_ALL: &[&str] = &["events", "admin"];
 /// What is about the whole service takes a rule for every namespace.
 const OPERATES: &[&str] = &["operator"];
+const SEES_ALL: &[&str] = &["operator", "auditor-of-all"];
 const DESTROYS: &[&str] = &["admin"];
 
 /// Which of the callers below may do it in `crm` for `acme`. Nobody else may.
@@ -50,10 +51,14 @@ const ROWS: &[(&str, &[&str])] = &[
     ("BeginRefresh", CREDENTIALS),
     ("CompleteRefresh", CREDENTIALS),
     ("AbandonRefresh", CREDENTIALS),
-    ("GetKeyStatus", OPERATES),
+    ("GetKeyStatus", SEES_ALL),
     ("RotateKeys", OPERATES),
     ("RewrapKeys", OPERATES),
     ("DestroyTenantKey", DESTROYS),
+    ("ListNamespaces", SEES_ALL),
+    ("GetStoreStatus", SEES_ALL),
+    ("GetLogLevel", SEES_ALL),
+    ("SetLogLevel", OPERATES),
 ];
 
 /// The callers: their names, what they may do, where, for whom.
@@ -65,10 +70,19 @@ const CALLERS: &[(&str, &[&str], &str, &str)] = &[
     ("auditor", &["auditor"], "crm", "*"),
     (
         "operator",
-        &["GetKeyStatus", "RotateKeys", "RewrapKeys"],
+        &[
+            "GetKeyStatus",
+            "RotateKeys",
+            "RewrapKeys",
+            "ListNamespaces",
+            "GetStoreStatus",
+            "GetLogLevel",
+            "SetLogLevel",
+        ],
         "*",
         "*",
     ),
+    ("auditor-of-all", &["auditor"], "*", "*"),
     ("one-tenant", &["server", "WatchSessions"], "crm", "acme"),
     ("one-tenants-events", &["events"], "crm", "acme"),
     (
