@@ -12,6 +12,7 @@ mod audit;
 mod bench;
 mod config;
 mod exit;
+mod health;
 mod keys;
 mod output;
 mod policy;
@@ -42,6 +43,8 @@ enum Command {
     Session(Box<session::Session>),
     /// Run a service: see what is in it, find, explain and end sessions
     Admin(Box<admin::Admin>),
+    /// Ask a service whether it serves: exits with 0 if so, with 5 if not
+    Health(health::Health),
     /// Make, rotate and watch over the keys under which secrets are sealed
     Keys(keys::Keys),
     /// Check or show the configuration
@@ -92,6 +95,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Serve(serve) => serve.run(),
         Command::Session(session) => session.run(),
         Command::Admin(admin) => admin.run(),
+        Command::Health(health) => health.run(),
         Command::Keys(keys) => keys.run(),
         Command::Config(config) => config.run(),
         Command::Policy(policy) => policy.run(),

@@ -18,6 +18,7 @@ mod fault;
 mod kind;
 mod layers;
 mod load;
+pub(crate) mod private;
 mod redact;
 pub mod redis;
 mod reference;

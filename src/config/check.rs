@@ -9,6 +9,7 @@ use super::family::Family;
 use super::fault::Fault;
 use super::layers::Slot;
 use super::load::Origins;
+use super::private;
 use super::redis::{self, RedisConfig};
 use super::settings::{Draft, SERVICE, variable};
 use super::value::show_duration;
@@ -236,12 +237,10 @@ impl Checking<'_> {
 
     /// A file that holds secrets.
     fn private(&mut self, key: &'static str, path: &Path) {
-        use std::os::unix::fs::PermissionsExt as _;
         let Ok(metadata) = fs::metadata(path) else {
             return;
         };
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        if let Some(mode) = private::exposed(&metadata) {
             let shown = path.display();
             self.service(
                 key,

@@ -192,7 +192,7 @@ settings! {
         "store.sweep_interval" => config.store.sweep_interval: Lasting(10 * MILLISECOND, HOUR),
             "How often what has expired is removed. Only space depends on it: an expired session is never served.";
         "keys.file" => config.keys.file: Optional(Path),
-            "A file of mode 0600 with one `ID:KEY` on each line, where KEY is 32 bytes in base64; the last one is the newest. Read again when it changes.";
+            "A file of mode 0600 (0640 if it belongs to root) with one `ID:KEY` on each line, where KEY is 32 bytes in base64; the last one is the newest. Read again when it changes.";
         "keys.inline" => config.keys.inline: Optional(Hidden),
             "The same keys as text, with commas or line breaks between them; meant for the environment.", secret: true;
         "log.filter" => config.log.filter: Text("log filter"),

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::time::sleep;
 
 use super::keys::Keys;
 use super::{Fault, KeyId, KeyService, Secret32};
+use crate::config::private;
 
 /// How often the file is looked at. A small file costs nothing to read, and unlike a watch on the directory
 /// this follows every way of replacing it.
@@ -151,8 +151,7 @@ fn read(path: &Path) -> Result<SecretString, Fault> {
     if !metadata.is_file() {
         return Err(fault("is not a file".to_owned()));
     }
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if let Some(mode) = private::exposed(&metadata) {
         return Err(fault(format!(
             "others may use it (mode {mode:04o}); make it 0600"
         )));
