@@ -281,12 +281,13 @@ fn pace(run: &Run, schedule: &Schedule) {
     loop {
         let now = Instant::now();
         let mut permits = 0;
-        while time_of(schedule.start, *every, released) <= now.min(end) {
+        let mut next = time_of(schedule.start, *every, released);
+        while next <= now && next < end {
             released += 1;
             permits += 1;
+            next = time_of(schedule.start, *every, released);
         }
         due.add_permits(permits);
-        let next = time_of(schedule.start, *every, released);
         if next >= end {
             break;
         }

@@ -103,7 +103,9 @@ fn a_table_for_people() {
 fn errors_are_counted_by_their_reasons() {
     // What an Update adds finds no room any more, while Gets are answered.
     let service = Service::start_with(&["--set", "store.max_bytes=40000"]);
-    let found = result(&bench(&service, &["mixed", "--payload", "200"]));
+    let mut command = tenure(&["bench", "mixed", "--payload", "200", "--duration", "2s"]);
+    command.args(["--warm-up", "0ms", "--sessions", "20", "-o", "json"]);
+    let found = result(&Ended::of(command.env("TENURE_SERVER", &service.url)));
     let full = number(&found["errors"]["STORE_FULL"]);
     assert!(full > 0, "{found}");
     assert_eq!(number(&found["all"]["failed"]), full);
