@@ -13,6 +13,7 @@ use self::v1::session_service_server::SessionServiceServer;
 use crate::callers::Authenticator;
 use crate::config;
 use crate::sessions::Sessions;
+use crate::telemetry::Metrics;
 
 mod admin;
 mod convert;
@@ -55,11 +56,13 @@ pub fn routes(
     sessions: &Arc<Sessions>,
     authenticator: &Arc<Authenticator>,
     config: &config::Grpc,
+    metrics: &Arc<Metrics>,
     stopping: &CancellationToken,
 ) -> Routes {
     let service = session::Service::new(
         Arc::clone(sessions),
         config.watch_heartbeat,
+        Arc::clone(metrics),
         stopping.clone(),
     );
     let session = SessionServiceServer::new(service.clone())
@@ -74,6 +77,12 @@ pub fn routes(
         .add_service(credential)
         .add_service(admin);
     let axum = routes.prepare().into_axum_router();
-    let edge = edge::EdgeLayer::new(Arc::clone(authenticator), sessions.events(), config);
+    let metrics = Arc::clone(metrics);
+    let edge = edge::EdgeLayer::new(
+        Arc::clone(authenticator),
+        sessions.events(),
+        config,
+        metrics,
+    );
     Routes::from(axum.layer(edge))
 }

@@ -32,8 +32,8 @@ use crate::callers::{self, Authenticator, OwnerProof, Policy};
 use crate::config::{self, Config};
 use crate::events::Events;
 use crate::sessions::{Namespaces, Sessions};
-use crate::store::{self, Store};
-use crate::telemetry::{self, LogFilter};
+use crate::store::{self, Measured, Store};
+use crate::telemetry::{self, LogFilter, Metrics};
 use crate::vault::{self, KeyService as _, Keyring, Vault};
 
 mod accept;
@@ -57,7 +57,7 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    let log = telemetry::init(&config.log)?;
+    let log = telemetry::log::init(&config.log)?;
     for warning in callers::warnings(&config) {
         tracing::warn!(target: "tenure::callers", "{warning}");
     }
@@ -123,6 +123,8 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
     let owner_proof = Arc::new(OwnerProof::new(&config.callers)?);
     let grpc = listen(config.grpc.listen)?;
     let http = listen(config.http.listen)?;
+    let metrics = Arc::new(Metrics::new(config.namespaces.iter().map(|(name, _)| name)));
+    let store = Arc::new(Measured::new(store, Arc::clone(&metrics)));
     Ok(Bound {
         grpc_address: grpc.local_addr()?,
         http_address: http.local_addr()?,
@@ -136,6 +138,7 @@ pub fn bind(config: Config, store: Arc<dyn Store>) -> anyhow::Result<Bound> {
         config,
         store,
         log: None,
+        metrics,
     })
 }
 
@@ -167,6 +170,7 @@ pub struct Bound {
     config: Config,
     store: Arc<dyn Store>,
     log: Option<LogFilter>,
+    metrics: Arc<Metrics>,
 }
 
 impl Bound {
@@ -223,18 +227,21 @@ impl Bound {
             .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
             .told_to(Arc::new(events))
             .sealing(vault)
-            .logging(self.log);
+            .logging(self.log)
+            .measured(Arc::clone(&self.metrics));
         let sessions = Arc::new(sessions);
         let abort = CancellationToken::new();
         let common = Arc::new(Common {
             config: grpc,
             readiness: Readiness::new(),
+            metrics: Arc::clone(&self.metrics),
             certificates: self.certificates.clone(),
             stopping: CancellationToken::new(),
             abort: abort.clone(),
         });
         let abort = abort.drop_guard();
         upkeep::ping(&sessions, &common.readiness).await;
+        upkeep::report_store(&self.metrics, &common.readiness, &self.store);
 
         let grpc = TcpListener::from_std(self.grpc)?;
         let http = TcpListener::from_std(self.http)?;
@@ -251,7 +258,7 @@ impl Bound {
         ));
         tasks.spawn(http::serve(
             http,
-            http::routes(common.readiness.subscribe()),
+            http::routes(common.readiness.subscribe(), Arc::clone(&self.metrics)),
         ));
         tasks.spawn(upkeep::keep_pinging(
             Arc::clone(&sessions),
@@ -260,6 +267,11 @@ impl Bound {
         tasks.spawn(upkeep::keep_sweeping(
             Arc::clone(&sessions),
             store_config.sweep_interval,
+            Arc::clone(&self.metrics),
+        ));
+        tasks.spawn(upkeep::keep_counting(
+            Arc::clone(&self.store),
+            Arc::clone(&self.metrics),
         ));
         for follower in callers::followers(&self.authenticator, &self.owner_proof) {
             tasks.spawn(follower);

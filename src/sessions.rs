@@ -27,7 +27,8 @@ use crate::session::request::Fingerprint;
 use crate::store::{
     Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
-use crate::telemetry::LogFilter;
+use crate::telemetry::metrics::label::Barred;
+use crate::telemetry::{LogFilter, Metrics};
 use crate::vault::Vault;
 
 mod admin;
@@ -38,6 +39,7 @@ mod keys;
 pub mod namespaces;
 mod refreshes;
 mod tenant_keys;
+mod violations;
 
 pub use crate::call::{Call, Caller, Operation};
 pub use admin::{NamespaceUse, StoreStatus};
@@ -56,6 +58,7 @@ pub struct Sessions {
     policy: Policy,
     owner_proof: Arc<OwnerProof>,
     events: Arc<Events>,
+    metrics: Arc<Metrics>,
     keys: TenantKeys,
     encrypted_state: EncryptedState,
     refreshes: Refreshes,
@@ -84,6 +87,7 @@ impl Sessions {
             policy: Policy::default(),
             owner_proof: Arc::new(OwnerProof::none()),
             events: Arc::new(Events::new()),
+            metrics: Arc::new(Metrics::new([])),
             fingerprint_key: OnceLock::new(),
             not_yet: Mutex::default(),
             swept: Swept::default(),
@@ -160,6 +164,13 @@ impl Sessions {
         self
     }
 
+    /// With metrics that somebody reads.
+    #[must_use]
+    pub fn measured(mut self, metrics: Arc<Metrics>) -> Sessions {
+        self.metrics = metrics;
+        self
+    }
+
     /// Lets a call into a namespace. Nothing of the request has been checked by then: who may not do this
     /// here learns nothing about it.
     pub fn enter(
@@ -184,6 +195,7 @@ impl Sessions {
             if let Tenants::One(tenant) = access.tenants {
                 self.events.concerns_tenant(call, tenant);
             }
+            self.metrics.calls_barred.one((Barred::NotAllowed,));
             return Err(Error::CallerNotAllowed);
         }
         let name = name.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
@@ -209,6 +221,7 @@ impl Sessions {
             right = access.right.name(),
             "no rule of the policy allows this for every namespace and tenant"
         );
+        self.metrics.calls_barred.one((Barred::NotAllowed,));
         Err(Error::CallerNotAllowed)
     }
 
@@ -231,6 +244,7 @@ impl Sessions {
                 fault = %unknown,
                 "the owner is not proved"
             );
+            self.metrics.calls_barred.one((Barred::OwnerNotProved,));
             Error::OwnerNotProved
         })
     }
@@ -264,6 +278,8 @@ impl Sessions {
         let mut created = self.store.create(place, create).await?;
         self.opened(place, &mut created.session).await?;
         let deed = if created.created {
+            let namespace = self.metrics.namespace(&place.namespace.name);
+            self.metrics.sessions_created.one((namespace,));
             Deed::Created
         } else {
             Deed::Found
@@ -462,24 +478,5 @@ impl Sessions {
             self.encrypted_state.open(place, session).await?;
         }
         Ok(())
-    }
-
-    fn look_for_violation(&self, call: &Call, place: &Place, id: &SessionId) {
-        let Ok(permit) = Arc::clone(&self.violation_checks).try_acquire_owned() else {
-            return;
-        };
-        let (store, events) = (Arc::clone(&self.store), Arc::clone(&self.events));
-        let (call, place, id) = (call.clone(), place.clone(), id.clone());
-        tokio::spawn(async move {
-            let bearers = store.bearers(&place.namespace, &id).await;
-            let foreign = bearers.is_ok_and(|owners| {
-                !owners.is_empty() && owners.iter().all(|owner| *owner != place.owner)
-            });
-            if foreign {
-                let violation = Deed::OwnershipViolation;
-                events.tell(&call, &place.namespace, Some(&id), violation);
-            }
-            drop(permit);
-        });
     }
 }

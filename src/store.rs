@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::clock::Clock;
+pub use self::measured::Measured;
 use self::memory::MemoryStore;
 use self::redis::RedisStore;
-use self::status::{InUse, Status};
+use self::status::{Glance, InUse, Status};
 use crate::config;
 use crate::config::redis::RedisConfig;
 use crate::session::credentials::Sealed;
@@ -29,6 +30,7 @@ use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
 
 mod clock;
+mod measured;
 pub mod memory;
 pub mod redis;
 pub mod status;
@@ -345,6 +347,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How it is. Answers also when the store is away: then it says so.
     async fn status(&self) -> Status;
+
+    /// What it knows of itself without asking anybody.
+    fn glance(&self) -> Glance;
 }
 
 impl Revocation {

@@ -57,7 +57,7 @@ pub(super) static SECTIONS: &[Section] = &[
     },
     Section {
         name: "http",
-        about: "The port for probes: `/livez` and `/readyz`.",
+        about: "The port for probes (`/livez`, `/readyz`) and for Prometheus (`/metrics`, see METRICS.md).",
     },
     Section {
         name: "store",

@@ -23,24 +23,32 @@ use crate::callers::Authenticator;
 use crate::config;
 use crate::events::Events;
 use crate::sessions::Error;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::label::Barred;
 
 mod admission;
 mod correlation;
 mod deadline;
+mod departure;
 mod known;
 mod recorded;
 
 pub use known::KnownCallers;
 
-use admission::Admission;
+use admission::{Admission, Admitted};
 use correlation::CorrelationId;
+use departure::Taking;
 
 /// Puts the edge around the services.
 #[derive(Clone)]
-pub(super) struct EdgeLayer {
+pub(super) struct EdgeLayer(Arc<Ground>);
+
+/// What the edge stands on. All calls share it.
+struct Ground {
     authenticator: Arc<Authenticator>,
-    admission: Arc<Admission>,
+    admission: Admission,
     events: Arc<Events>,
+    metrics: Arc<Metrics>,
     max_message_bytes: usize,
 }
 
@@ -49,13 +57,15 @@ impl EdgeLayer {
         authenticator: Arc<Authenticator>,
         events: &Arc<Events>,
         config: &config::Grpc,
+        metrics: Arc<Metrics>,
     ) -> EdgeLayer {
-        EdgeLayer {
+        EdgeLayer(Arc::new(Ground {
             authenticator,
-            admission: Arc::new(Admission::new(config.max_in_flight)),
+            admission: Admission::new(config.max_in_flight, &metrics),
             events: Arc::clone(events),
+            metrics,
             max_message_bytes: config.max_message_bytes,
-        }
+        }))
     }
 }
 
@@ -65,7 +75,7 @@ impl<S> Layer<S> for EdgeLayer {
     fn layer(&self, inner: S) -> Edge<S> {
         Edge {
             inner,
-            edge: self.clone(),
+            edge: Arc::clone(&self.0),
         }
     }
 }
@@ -74,7 +84,7 @@ impl<S> Layer<S> for EdgeLayer {
 #[derive(Clone)]
 pub(super) struct Edge<S> {
     inner: S,
-    edge: EdgeLayer,
+    edge: Arc<Ground>,
 }
 
 impl<S> Service<Request<Body>> for Edge<S>
@@ -95,10 +105,13 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let mut inner = self.inner.clone();
-        let edge = self.edge.clone();
+        let edge = Arc::clone(&self.edge);
         let correlation = CorrelationId::of(request.headers());
-        let Some(operation) = Operation::at(request.uri().path()) else {
-            let answer = correlation.attach(status::method_unknown().into_http());
+        let operation = Operation::at(request.uri().path());
+        let taking = Taking::begin(&edge.metrics, operation);
+        let Some(operation) = operation else {
+            let answer = status::method_unknown().into_http();
+            let answer = departure::attend(answer, correlation, taking);
             return Box::pin(std::future::ready(Ok(answer)));
         };
         let span = tracing::info_span!(
@@ -115,7 +128,7 @@ where
                 let call = edge
                     .call(&mut request, operation, &correlation, trail.clone())
                     .await?;
-                let _admitted = edge.admission.admit(operation)?;
+                let _admitted = edge.admit(operation)?;
                 request.extensions_mut().insert(call);
                 let Ok(answer) = inner.call(request).await;
                 Ok(answer)
@@ -132,13 +145,13 @@ where
                 None => answer,
                 Some(trail) => recorded::end(&trail, answer).await,
             };
-            Ok(correlation.attach(answer))
+            Ok(departure::attend(answer, correlation, taking))
         };
         Box::pin(answer.instrument(span))
     }
 }
 
-impl EdgeLayer {
+impl Ground {
     /// What is known of a call before its message is read. The secrets that it shows go no further.
     async fn call(
         &self,
@@ -147,7 +160,9 @@ impl EdgeLayer {
         correlation: &CorrelationId,
         trail: Option<Arc<Trail>>,
     ) -> Result<Call, Error> {
-        let caller = known::caller(&self.authenticator, request).await?;
+        let caller = known::caller(&self.authenticator, request)
+            .await
+            .inspect_err(|_| self.metrics.calls_barred.one((Barred::Unknown,)))?;
         Ok(Call {
             caller,
             operation,
@@ -156,6 +171,11 @@ impl EdgeLayer {
             user_token: known::take_user_token(request.headers_mut()),
             trail,
         })
+    }
+
+    fn admit(&self, operation: Operation) -> Result<Admitted, Error> {
+        let admitted = self.admission.admit(operation);
+        admitted.inspect_err(|_| self.metrics.calls_shed.one(()))
     }
 
     /// Gives what the transport refused by itself the details that every error carries.

@@ -17,12 +17,14 @@ use crate::session::owner_record::{PageStart, Read, Shown};
 use crate::session::time::Time;
 use crate::sessions::{Call, Error, Sessions};
 use crate::store::{Cursor, Place};
+use crate::telemetry::Metrics;
 
 /// The services over the use cases: this one, and those of credentials and of the admin.
 #[derive(Clone)]
 pub(super) struct Service {
     pub(super) sessions: Arc<Sessions>,
     heartbeat: Duration,
+    metrics: Arc<Metrics>,
     stopping: CancellationToken,
 }
 
@@ -31,11 +33,13 @@ impl Service {
     pub(super) fn new(
         sessions: Arc<Sessions>,
         heartbeat: Duration,
+        metrics: Arc<Metrics>,
         stopping: CancellationToken,
     ) -> Service {
         Service {
             sessions,
             heartbeat,
+            metrics,
             stopping,
         }
     }
@@ -251,6 +255,7 @@ impl SessionService for Service {
             log,
             filter,
             self.heartbeat,
+            Arc::clone(&self.metrics),
             self.stopping.clone(),
         )))
     }

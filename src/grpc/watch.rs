@@ -11,10 +11,13 @@ use tonic::Status;
 
 use super::convert::{event, request};
 use super::v1;
+use crate::session::event::Event;
 use crate::session::names::Owner;
 use crate::session::refusal::Refusal;
+use crate::session::time::Time;
 use crate::sessions::Error;
 use crate::store::{Answer, Cursor, Logged, Namespace, Watch};
+use crate::telemetry::Metrics;
 
 /// What the caller receives.
 pub(super) type EventStream = BoxStream<'static, Result<v1::WatchSessionsResponse, Status>>;
@@ -61,6 +64,7 @@ struct Watcher {
     filter: Filter,
     cursor: Cursor,
     heartbeat: Duration,
+    watching: Watching,
     /// When the next heartbeat is due; `None` before the first message, which says where the stream starts.
     next_heartbeat: Option<Instant>,
     stopping: CancellationToken,
@@ -75,6 +79,7 @@ pub(super) fn stream(
     log: Watch,
     filter: Filter,
     heartbeat: Duration,
+    metrics: Arc<Metrics>,
     stopping: CancellationToken,
 ) -> EventStream {
     let watcher = Watcher {
@@ -83,6 +88,7 @@ pub(super) fn stream(
         filter,
         cursor: log.start,
         heartbeat,
+        watching: Watching::new(metrics),
         next_heartbeat: None,
         stopping,
         end: None,
@@ -93,6 +99,36 @@ pub(super) fn stream(
         Some((message, watcher))
     })
     .boxed()
+}
+
+/// A watcher, as the metrics see it.
+struct Watching {
+    metrics: Arc<Metrics>,
+    since: Time,
+}
+
+impl Watching {
+    fn new(metrics: Arc<Metrics>) -> Watching {
+        metrics.watch_streams.come(());
+        Watching {
+            metrics,
+            since: Time::from_system_clock(),
+        }
+    }
+
+    /// Notes how late an event comes, unless it is history that the watcher has asked for.
+    fn hand_over(&self, event: &Event) {
+        if event.at >= self.since {
+            let lag = Time::from_system_clock().since(event.at);
+            self.metrics.watch_lag.record((), lag);
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.metrics.watch_streams.go(());
+    }
 }
 
 impl Watcher {
@@ -119,6 +155,7 @@ impl Watcher {
                     Some(Ok(logged)) => {
                         self.cursor = logged.cursor.clone();
                         if self.filter.wants(&logged) {
+                            self.watching.hand_over(&logged.event);
                             return Some(Ok(self.message(Some(&logged))));
                         }
                     }

@@ -1,4 +1,4 @@
-//! The HTTP port: probes, and later the metrics.
+//! The HTTP port: probes and metrics.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use http::StatusCode;
+use http::{StatusCode, header};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::accept;
 use super::readiness::State;
+use crate::telemetry::{Metrics, metrics};
 
 /// Connections at once. Beyond, callers wait.
 const CONNECTIONS: usize = 256;
@@ -31,7 +32,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
 
 /// Everything on the port.
-pub(super) fn routes(state: watch::Receiver<State>) -> Router {
+pub(super) fn routes(state: watch::Receiver<State>, metrics: Arc<Metrics>) -> Router {
     let readyz = move || {
         let reason = state.borrow().reason_against();
         ready(match reason {
@@ -39,9 +40,14 @@ pub(super) fn routes(state: watch::Receiver<State>) -> Router {
             Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
         })
     };
+    let metrics = move || {
+        let text = metrics.text();
+        ready(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text))
+    };
     Router::new()
         .route("/livez", get(|| ready("ok\n")))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
 }
 
 /// Serves the port until it is dropped.

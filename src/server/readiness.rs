@@ -27,6 +27,11 @@ impl State {
             State::Draining => Some("shutting down".to_owned()),
         }
     }
+
+    /// Whether the store can do its work, as far as is known.
+    pub(crate) fn is_store_ready(&self) -> bool {
+        matches!(self, State::Serving | State::Draining)
+    }
 }
 
 /// The one place that knows.

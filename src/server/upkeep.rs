@@ -1,19 +1,25 @@
-//! What the service does on its own: asking whether the store is there, and sweeping.
+//! What the service does on its own: asking whether the store is there, sweeping, and counting what is kept.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::readiness::Readiness;
 use crate::sessions::Sessions;
-use crate::store::{Answer, StoreError};
+use crate::store::status::Glance;
+use crate::store::{Answer, Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::label::Breaker;
 
 /// How often the store is asked, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often sessions are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 
 /// Owners that one sweep looks at. Small, so that a sweep never holds the thread for long.
 const SWEEP_BUDGET: usize = 256;
@@ -56,13 +62,16 @@ pub(super) async fn keep_pinging(sessions: Arc<Sessions>, readiness: Readiness) 
 }
 
 /// Sweeps at each interval, and goes on as long as more is due.
-pub(super) async fn keep_sweeping(sessions: Arc<Sessions>, every: Duration) {
+pub(super) async fn keep_sweeping(sessions: Arc<Sessions>, every: Duration, metrics: Arc<Metrics>) {
     let mut failing = false;
     loop {
         sleep(every).await;
+        let mut lag = Duration::ZERO;
         loop {
             match unless_it_panics(sessions.sweep(SWEEP_BUDGET)).await {
                 Ok(swept) => {
+                    lag = lag.max(swept.lag);
+                    metrics.sweep_lag.set((), lag.as_secs_f64());
                     if failing {
                         failing = false;
                         tracing::info!("sweeping again");
@@ -81,5 +90,39 @@ pub(super) async fn keep_sweeping(sessions: Arc<Sessions>, every: Duration) {
                 }
             }
         }
+    }
+}
+
+/// Tells the metrics how the store is, whenever somebody reads them.
+pub(super) fn report_store(metrics: &Metrics, readiness: &Readiness, store: &Arc<dyn Store>) {
+    let (state, store) = (readiness.subscribe(), Arc::clone(store));
+    metrics.ask_before_reading(move |metrics| {
+        let ready = state.borrow().is_store_ready();
+        metrics.store_ready.set((), f64::from(u8::from(ready)));
+        let Glance {
+            bytes,
+            closed_breakers,
+            open_breakers,
+        } = store.glance();
+        if let Some(bytes) = bytes {
+            metrics.store_size.set_count((), bytes);
+        }
+        let servers = &metrics.store_servers;
+        servers.set_count((Breaker::Closed,), closed_breakers);
+        servers.set_count((Breaker::Open,), open_breakers);
+    });
+}
+
+/// Counts sessions, for the metrics. Where that takes long, a hundredth of the time goes into it.
+pub(super) async fn keep_counting(store: Arc<dyn Store>, metrics: Arc<Metrics>) {
+    loop {
+        let began = Instant::now();
+        let in_use = unless_it_panics(store.namespaces()).await;
+        let counted = in_use.map(|in_use| {
+            let sessions = in_use.into_iter().map(|one| (one.name, one.sessions));
+            sessions.collect::<Vec<_>>()
+        });
+        metrics.report_sessions(counted.ok().as_deref());
+        sleep(COUNT_EVERY.max(began.elapsed() * 100)).await;
     }
 }

@@ -31,6 +31,7 @@ use super::readiness::Readiness;
 use super::tls::Certificates;
 use super::{health, reflection};
 use crate::callers::Authenticator;
+use crate::telemetry::Metrics;
 use crate::{config, grpc, sessions::Sessions};
 
 /// How long a client may take from connecting to its first words of HTTP/2, TLS included.
@@ -57,6 +58,7 @@ const WAITING: usize = 256;
 pub(super) struct Common {
     pub(super) config: config::Grpc,
     pub(super) readiness: Readiness,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) certificates: Option<Arc<Certificates>>,
     /// Finish what is in progress and end.
     pub(super) stopping: CancellationToken,
@@ -161,10 +163,27 @@ pub(super) fn routes(
     authenticator: &Arc<Authenticator>,
     common: &Common,
 ) -> Routes {
-    let routes = grpc::routes(sessions, authenticator, &common.config, &common.stopping)
+    let (config, metrics) = (&common.config, &common.metrics);
+    let routes = grpc::routes(sessions, authenticator, config, metrics, &common.stopping)
         // Health is open: whoever asks whether a service lives has no keys.
         .add_service(health::service(common.readiness.subscribe()));
     reflection::add(routes, authenticator).prepare()
+}
+
+/// Counts a connection as long as it is there.
+struct Open<'a>(&'a Metrics);
+
+impl<'a> Open<'a> {
+    fn new(metrics: &'a Metrics) -> Open<'a> {
+        metrics.connections_open.come(());
+        Open(metrics)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.connections_open.go(());
+    }
 }
 
 /// A connection's life.
@@ -174,6 +193,7 @@ async fn serve(
     stream: std::net::TcpStream,
     address: SocketAddr,
 ) {
+    let _open = Open::new(&common.metrics);
     let stopping = &common.stopping;
     let establish = async {
         let stream = TcpStream::from_std(stream)?;

@@ -33,7 +33,7 @@ use self::shard::{Address, Hashes, Shard, Totals};
 use self::step::{Growth, leaves_tombstone};
 use self::sweep::Round;
 use self::tenant_keys::KeyRing;
-use super::status::{InUse, Status};
+use super::status::{Glance, InUse, Status};
 use super::{
     Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
     TenantKeys, Watch,
@@ -409,6 +409,13 @@ impl Store for MemoryStore {
             sessions: Some((sessions, self.bounds.max_sessions)),
             bytes: Some((bytes, self.bounds.max_bytes)),
             ..Status::default()
+        }
+    }
+
+    fn glance(&self) -> Glance {
+        Glance {
+            bytes: Some(self.totals.bytes.load(Ordering::Relaxed)),
+            ..Glance::default()
         }
     }
 }

@@ -13,7 +13,7 @@ use self::fleet::Fleets;
 use self::keys::{CellKeys, Keys, Spot};
 use self::link::{Call, Durable, Link, Script};
 use self::recent::Recent;
-use super::status::{InUse, Status};
+use super::status::{Glance, InUse, Status};
 use super::{
     Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
     TenantKeys, Watch,
@@ -379,5 +379,14 @@ impl Store for RedisStore {
 
     async fn status(&self) -> Status {
         self.0.status().await
+    }
+
+    fn glance(&self) -> Glance {
+        let state = self.0.link.state();
+        Glance {
+            closed_breakers: state.primaries.saturating_sub(state.down),
+            open_breakers: state.down,
+            ..Glance::default()
+        }
     }
 }

@@ -54,3 +54,14 @@ pub struct Server {
     /// Since when it runs.
     pub uptime: Duration,
 }
+
+/// What a store knows of itself without asking anybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// The bytes that it takes, where it counts them itself.
+    pub bytes: Option<usize>,
+    /// Servers that calls go to.
+    pub closed_breakers: usize,
+    /// Servers for which calls are refused at once, until they are found well again.
+    pub open_breakers: usize,
+}

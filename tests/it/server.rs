@@ -4,6 +4,7 @@ mod callers;
 mod drain;
 pub(crate) mod fake_store;
 mod limits;
+mod metrics;
 mod probes;
 mod tls;
 

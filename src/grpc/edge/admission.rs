@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::sessions::{Error, Operation};
+use crate::telemetry::Metrics;
 
 /// The calls in progress.
 pub(super) struct Admission {
@@ -20,10 +21,16 @@ pub(super) enum Admitted {
 }
 
 impl Admission {
-    pub(super) fn new(max_in_flight: usize) -> Admission {
-        Admission {
-            places: Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS))),
-        }
+    pub(super) fn new(max_in_flight: usize, metrics: &Metrics) -> Admission {
+        let limit = max_in_flight.min(Semaphore::MAX_PERMITS);
+        let places = Arc::new(Semaphore::new(limit));
+        metrics.calls_limit.set_count((), limit);
+        let seen = Arc::clone(&places);
+        metrics.ask_before_reading(move |metrics| {
+            let taken = limit.saturating_sub(seen.available_permits());
+            metrics.calls_in_flight.set_count((), taken);
+        });
+        Admission { places }
     }
 
     pub(super) fn admit(&self, operation: Operation) -> Result<Admitted, Error> {
@@ -44,9 +51,13 @@ mod tests {
 
     #[test]
     fn a_full_house_turns_calls_away_but_never_an_ending() {
-        let admission = Admission::new(1);
+        let metrics = Metrics::new([]);
+        let admission = Admission::new(1, &metrics);
+        let in_flight = |count| format!("\ntenure_calls_in_flight {count}\n");
+        assert!(metrics.text().contains(&in_flight(0)));
         let first = admission.admit(Operation::GetSession);
         assert!(first.is_ok());
+        assert!(metrics.text().contains(&in_flight(1)));
         let second = admission.admit(Operation::GetSession);
         assert!(matches!(second, Err(Error::Overloaded)));
         let ending = admission.admit(Operation::InvalidateSessions);

@@ -33,6 +33,7 @@ fn common(certificates: Option<Certificates>, coalesce_writes: bool) -> Arc<Comm
     Arc::new(Common {
         config,
         readiness: Readiness::new(),
+        metrics: Arc::new(Metrics::new([])),
         certificates: certificates.map(Arc::new),
         stopping: CancellationToken::new(),
         abort: CancellationToken::new(),

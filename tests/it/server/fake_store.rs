@@ -12,11 +12,12 @@ use tenure::session::owner_record::{
     Rotate, Rotated, Update, Updated,
 };
 use tenure::session::record::Session;
-use tenure::store::status::{InUse, Status};
+use tenure::store::status::{Glance, InUse, Status};
 use tenure::store::{
     Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
     TenantKeys, Watch,
 };
+use tokio::sync::watch;
 
 #[derive(Default)]
 pub(crate) struct FakeStore {
@@ -25,9 +26,16 @@ pub(crate) struct FakeStore {
     /// Sweeps that still find something.
     due: AtomicUsize,
     sweeps: AtomicUsize,
+    /// Whether listing hangs.
+    holding: watch::Sender<bool>,
 }
 
 impl FakeStore {
+    /// From now on listing hangs, or no longer.
+    pub(crate) fn set_holding(&self, holding: bool) {
+        self.holding.send_replace(holding);
+    }
+
     pub(crate) fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
     }
@@ -90,6 +98,8 @@ impl Store for FakeStore {
     }
 
     async fn list(&self, _: &Place, _: Page) -> Answer<(Vec<Session>, bool)> {
+        let mut holding = self.holding.subscribe();
+        let _ = holding.wait_for(|holding| !holding).await;
         self.answer((Vec::new(), false))
     }
 
@@ -191,5 +201,9 @@ impl Store for FakeStore {
             ready: self.answer(()).is_ok(),
             ..Status::default()
         }
+    }
+
+    fn glance(&self) -> Glance {
+        Glance::default()
     }
 }
