@@ -90,7 +90,8 @@ pub struct RedisConfig {
     pub response_timeout: Duration,
     /// How long it may take to make a connection.
     pub connect_timeout: Duration,
-    /// How long a call follows servers that answer "elsewhere" or "not now", while slots move.
+    /// How long a call follows servers that answer "elsewhere" or "not now", while slots move: as long as a slot with
+    /// many sessions may take. A caller that sets a deadline waits no longer than that.
     pub patience: Duration,
     /// How many calls may be under way to one server.
     pub max_in_flight: usize,
@@ -250,7 +251,7 @@ impl RedisConfig {
             wait_timeout: Duration::from_millis(200),
             response_timeout: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(2),
-            patience: Duration::from_secs(2),
+            patience: Duration::from_secs(5),
             max_in_flight: 10_000,
             watch_interval: Duration::from_secs(1),
         })

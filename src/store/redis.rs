@@ -136,6 +136,7 @@ impl Shared {
             script,
             keys: Vec::with_capacity(10),
             args: Vec::with_capacity(24),
+            absent: None,
         }
         .args(self.clock_args())
     }
@@ -156,6 +157,7 @@ impl Shared {
     fn call_on_record(&self, script: &'static Script, place: &Place, spot: &Spot) -> Call {
         let limits = &place.namespace.limits;
         self.call_on_owner(script, place, spot)
+            .absent(spot.keys.absent())
             .key(spot.keys.due())
             .key(spot.keys.ids())
             .key(spot.keys.events())
@@ -196,6 +198,11 @@ fn insist(durable: Durable) -> Answer<()> {
 impl Call {
     fn key(mut self, key: impl Into<Vec<u8>>) -> Call {
         self.keys.push(key.into());
+        self
+    }
+
+    fn absent(mut self, key: Vec<u8>) -> Call {
+        self.absent = Some(key);
         self
     }
 

@@ -33,6 +33,7 @@ fn count(key: &str) -> Call {
         script: &COUNT,
         keys: vec![key.as_bytes().to_vec()],
         args: Vec::new(),
+        absent: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn count_all(keys: &[&str]) -> Call {
         script: &COUNT_ALL,
         keys: keys.iter().map(|key| key.as_bytes().to_vec()).collect(),
         args: Vec::new(),
+        absent: None,
     }
 }
 

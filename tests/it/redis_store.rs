@@ -5,6 +5,7 @@ mod cost;
 mod credentials;
 mod instances;
 mod left_behind;
+mod moving;
 
 use std::sync::Arc;
 use std::time::Duration;

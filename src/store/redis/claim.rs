@@ -17,6 +17,7 @@ impl Shared {
             .call(&scripts::CLAIM)
             .key(spot.keys.claims(spot.hash()))
             .key(spot.keys.marks())
+            .absent(spot.keys.absent())
             .request_key(&spot, Rpc::Claim, request)
             .arg(claim.key.as_bytes())
             .arg(millis(claim.ttl))

@@ -123,6 +123,11 @@ impl CellKeys {
         self.named(&[b"e"])
     }
 
+    /// What nobody ever writes: see [`Call::absent`](super::link::Call::absent).
+    pub(super) fn absent(&self) -> Vec<u8> {
+        self.named(&[b"-"])
+    }
+
     pub(super) fn counters(&self) -> Vec<u8> {
         self.named(&[b"n"])
     }

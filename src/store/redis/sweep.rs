@@ -323,6 +323,7 @@ fn orphan_call(spot: &Spot, ids: &[Vec<u8>]) -> Call {
         script: &scripts::ORPHAN,
         keys: Vec::new(),
         args: Vec::new(),
+        absent: Some(spot.keys.absent()),
     }
     .key(spot.keys.owner(spot.hash()))
     .key(spot.keys.tombstones(spot.hash()))

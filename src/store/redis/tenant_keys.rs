@@ -81,7 +81,12 @@ impl Shared {
     fn call_on_tenant_keys(&self, script: &'static Script) -> Call {
         let [keys, order] = self.keys.tenant_keys();
         let (keys, args) = (vec![keys, order], Vec::new());
-        Call { script, keys, args }
+        Call {
+            script,
+            keys,
+            args,
+            absent: None,
+        }
     }
 
     /// Everything of a tenant depends on its key: a change must outlast a failover. Whether there was one.

@@ -12,7 +12,11 @@ use crate::support::redis::Cluster;
 const KEY: &str = "{move}a";
 
 fn slot(cluster: &Cluster) -> u16 {
-    match cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", KEY]) {
+    slot_of(cluster, KEY)
+}
+
+fn slot_of(cluster: &Cluster, key: &str) -> u16 {
+    match cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", key]) {
         Value::Int(slot) => u16::try_from(slot).expect("a slot"),
         other => panic!("{other:?}"),
     }
@@ -35,7 +39,7 @@ async fn follows_slots_that_move() {
     cluster.begin_move(slot, from, to);
     // Still there.
     assert_eq!(link.call(&count(KEY)).await, Ok(Value::Int(2)));
-    cluster.move_key(KEY, from, to);
+    cluster.move_key(KEY.as_bytes(), from, to);
     // ASK, for calls of each kind.
     assert_eq!(link.call(&count(KEY)).await, Ok(Value::Int(3)));
     assert_eq!(
@@ -117,4 +121,42 @@ async fn a_hanging_primary_takes_only_its_own_slots_along() {
     cluster.servers[primary].thaw();
     // It was primary until a moment ago, and may think so for another.
     ended(&link, &count(KEY)).await;
+}
+
+/// A resharding moves slots by the thousand: each that a call comes too late for sends that call on, once, and all of
+/// them together make the link look around once in a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_slots_that_have_moved_cost_one_look_around() {
+    const SLOTS: u16 = 500;
+    let cluster = Cluster::start();
+    cluster.never_fail_over();
+    let link = open(&cluster.url()).await;
+    let calls: Vec<_> = (0..SLOTS)
+        .map(|number| count(&format!("{{cell{number}}}")))
+        .collect();
+    let everyone = async || {
+        let answers = futures::future::join_all(calls.iter().map(|call| link.call(call))).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    };
+    everyone().await;
+    let looks = || -> usize { cluster.calls("cluster|slots") / cluster.servers.len() };
+    let looks_before = looks();
+    for call in &calls {
+        let key = std::str::from_utf8(&call.keys[0]).expect("a text");
+        let slot = slot_of(&cluster, key);
+        // All the same way: who takes from several at once has to wait until they agree.
+        if owner(slot) == 0 {
+            cluster.begin_move(slot, 0, 1);
+            cluster.end_move(slot, 0, 1);
+        }
+    }
+    for _ in 0..10 {
+        everyone().await;
+    }
+    let moved = cluster.errors("MOVED");
+    assert!(moved > 0 && moved <= usize::from(SLOTS), "{moved}");
+    // One more for each second that this takes on a busy machine.
+    let looks = looks() - looks_before;
+    assert!(looks < 10, "{looks} looks around");
+    assert_eq!(*link.failovers().borrow(), 0, "a move is no failover");
 }

@@ -32,6 +32,7 @@ fn note(key: &str, bytes: usize) -> Call {
         script: &NOTE,
         keys: vec![key.as_bytes().to_vec()],
         args: vec![vec![b'x'; bytes]],
+        absent: None,
     }
 }
 
@@ -63,6 +64,7 @@ async fn missing(link: &Link, keys: &[String]) -> usize {
         script: &IS_THERE,
         keys: vec![key.as_bytes().to_vec()],
         args: Vec::new(),
+        absent: None,
     };
     let mut missing = 0;
     for keys in keys.chunks(500) {

@@ -17,6 +17,7 @@ fn without_keys(script: &'static Script) -> Call {
         script,
         keys: Vec::new(),
         args: Vec::new(),
+        absent: None,
     }
 }
 

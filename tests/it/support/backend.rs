@@ -10,7 +10,7 @@ use tenure::store::memory::{Bounds, MemoryStore};
 use tenure::store::redis::{Options, RedisStore};
 use tenure::store::{Clock, Store};
 
-use super::redis::{Cluster, Sentinels, Server};
+use super::redis::{Cluster, Reshard, Sentinels, Server};
 
 /// A kind of store.
 #[async_trait]
@@ -100,6 +100,8 @@ impl TimeMachine for Clock {
 
 /// The store in Redis: servers of its own.
 pub(crate) struct Redis {
+    /// What moves the cluster's slots all the while. Ends before they do.
+    reshard: Option<Reshard>,
     servers: Servers,
     /// Each store that is opened has keys and a clock of its own.
     opened: Mutex<(u64, Clock)>,
@@ -137,8 +139,28 @@ impl Redis {
         Redis::over(Servers::Cluster(Cluster::start()))
     }
 
+    /// The same, while the slots of the namespaces' cells move from primary to primary.
+    pub(crate) fn in_a_cluster_whose_slots_move(namespaces: &[&str]) -> Redis {
+        let cluster = Cluster::start();
+        cluster.never_fail_over();
+        let slot = |namespace: &str, cell: u32| {
+            let key = format!("{{{namespace}:{cell:02x}}}");
+            let slot = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", &key]);
+            redis::from_redis_value::<u16>(slot).expect("a slot")
+        };
+        let cells = |namespace| (0..256).map(move |cell| slot(namespace, cell));
+        let mut slots: Vec<u16> = namespaces.iter().flat_map(|name| cells(name)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let reshard = Reshard::start(&cluster, slots);
+        let mut moving = Redis::over(Servers::Cluster(cluster));
+        moving.reshard = Some(reshard);
+        moving
+    }
+
     fn over(servers: Servers) -> Redis {
         Redis {
+            reshard: None,
             servers,
             opened: Mutex::new((0, Clock::stopped_at(START))),
         }
@@ -151,7 +173,6 @@ impl Redis {
         // These tests are about answers. A busy machine must not turn them into outages.
         config.response_timeout = Duration::from_secs(10);
         config.wait_timeout = Duration::from_secs(5);
-        config.patience = Duration::from_secs(10);
         let options = Options {
             event_log_length: bounds.event_log_length,
             usage_age: Duration::ZERO,
@@ -168,6 +189,25 @@ impl Redis {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Arc::new(store)
+    }
+}
+
+/// Ends the moves, and sees that they were what they are for: how many there were, and how many calls were told so.
+impl Drop for Redis {
+    #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+    fn drop(&mut self) {
+        let (Some(reshard), Servers::Cluster(cluster)) = (self.reshard.take(), &self.servers)
+        else {
+            return;
+        };
+        if std::thread::panicking() {
+            return;
+        }
+        let moves = reshard.stop();
+        let told = ["MOVED", "ASK", "TRYAGAIN"].map(|code| (code, cluster.errors(code)));
+        println!("{moves} slots with keys were moved; calls were told {told:?}");
+        assert!(moves > 500, "{moves}");
+        assert!(told.iter().all(|(_, count)| *count > 0), "{told:?}");
     }
 }
 

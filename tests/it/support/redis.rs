@@ -2,6 +2,7 @@
 
 mod cluster;
 mod fake;
+mod reshard;
 mod sentinel;
 
 use std::net::TcpListener;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use fake::{Fake, bulk};
+pub(crate) use reshard::Reshard;
 pub(crate) use sentinel::Sentinels;
 
 /// Far beyond what anything takes here: a test that gets this far has failed.
@@ -120,6 +122,11 @@ impl Server {
     }
 
     pub(crate) fn try_ask(&self, words: &[&str]) -> redis::RedisResult<Value> {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        self.try_ask_bytes(&words)
+    }
+
+    fn try_ask_bytes(&self, words: &[&[u8]]) -> redis::RedisResult<Value> {
         let mut command = Cmd::new();
         for word in words {
             command.arg(*word);

@@ -23,6 +23,8 @@ pub(super) struct Map {
     primaries: Vec<Arc<Node>>,
     /// For each slot the place in `primaries`, or `NOBODY`. Empty: the first one has all.
     owners: Box<[u16]>,
+    /// Whether slots have moved since the scout was out.
+    amended: bool,
 }
 
 const NOBODY: u16 = u16::MAX;
@@ -45,20 +47,17 @@ impl Map {
             found: found.clone(),
             primaries: Vec::new(),
             owners: Box::default(),
+            amended: false,
         };
         match found {
             Found::One(address) => map.primaries.push(node_at(address)?),
             Found::Many(ranges) => {
                 map.owners = vec![NOBODY; SLOTS].into_boxed_slice();
                 for range in ranges {
-                    let known = |node: &Arc<Node>| node.address == range.primary;
-                    let place = if let Some(place) = map.primaries.iter().position(known) {
-                        place
-                    } else {
-                        map.primaries.push(node_at(&range.primary)?);
-                        map.primaries.len() - 1
+                    let place = match map.place_of(&range.primary) {
+                        Some(place) => place,
+                        None => map.add(node_at(&range.primary)?),
                     };
-                    let place = u16::try_from(place).unwrap_or(NOBODY);
                     if let Some(slots) = map
                         .owners
                         .get_mut(usize::from(range.first)..=usize::from(range.last))
@@ -69,6 +68,33 @@ impl Map {
             }
         }
         Ok(map)
+    }
+
+    fn place_of(&self, address: &Address) -> Option<u16> {
+        let known = |node: &Arc<Node>| node.address == *address;
+        u16::try_from(self.primaries.iter().position(known)?).ok()
+    }
+
+    fn add(&mut self, node: Arc<Node>) -> u16 {
+        self.primaries.push(node);
+        u16::try_from(self.primaries.len() - 1).unwrap_or(NOBODY)
+    }
+
+    /// The same with a slot at another of the primaries. `None`: nothing changes, or it is none of those that are
+    /// known.
+    pub(super) fn amend(&self, slot: u16, primary: &Address) -> Option<Map> {
+        let place = self.place_of(primary)?;
+        if *self.owners.get(usize::from(slot))? == place {
+            return None;
+        }
+        let mut owners = self.owners.clone();
+        *owners.get_mut(usize::from(slot))? = place;
+        Some(Map {
+            found: self.found.clone(),
+            primaries: self.primaries.clone(),
+            owners,
+            amended: true,
+        })
     }
 
     /// Who has the slot.
@@ -110,7 +136,21 @@ impl Map {
     }
 
     pub(super) fn says(&self, found: &Found) -> bool {
-        self.found == *found
+        self.found == *found && !self.amended
+    }
+
+    /// Whether the same servers are primaries, whoever has which slots.
+    pub(super) fn has_the_primaries_of(&self, other: &Map) -> bool {
+        let primaries = |map: &Map| {
+            let mut addresses: Vec<_> = map
+                .primaries
+                .iter()
+                .map(|node| node.address.clone())
+                .collect();
+            addresses.sort();
+            addresses
+        };
+        primaries(self) == primaries(other)
     }
 
     /// Whether what was found is a failover, not a mere move of slots: a primary is none any more, or one that

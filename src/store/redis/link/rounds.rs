@@ -192,7 +192,7 @@ impl<'a> Rounds<'a> {
             Remedy::Load => Hop { load: true, ..hop },
             Remedy::Resend => hop,
             Remedy::Follow(address) => {
-                self.servers.locate_anew();
+                self.servers.moved(self.requests[index].slot(), &address);
                 Hop {
                     to: Some(address),
                     asking: false,

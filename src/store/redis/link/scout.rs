@@ -15,6 +15,9 @@ use crate::store::redis::link::pause::Pause;
 use crate::store::redis::link::servers::Servers;
 use crate::store::redis::link::slots::{Range, read_slots};
 
+/// How long slots may go on moving before they are looked up. Until then each call that comes too late is sent on.
+const DRIFT: Duration = Duration::from_secs(1);
+
 /// Runs until dropped.
 pub(super) async fn run(servers: Arc<Servers>) {
     // Sentinels are asked every second: a primary that is cut off together with us goes on answering. A
@@ -50,10 +53,16 @@ pub(super) async fn run(servers: Arc<Servers>) {
         .await;
         tokio::select! {
             () = servers.wanted.notified() => {}
+            () = drifted(&servers) => {}
             () = tokio::time::sleep(every), if !said => {}
             () = std::future::ready(()), if said => {}
         }
     }
+}
+
+async fn drifted(servers: &Servers) {
+    servers.drifted.notified().await;
+    tokio::time::sleep(DRIFT).await;
 }
 
 async fn locate(servers: &Servers) -> Result<Found, Trouble> {

@@ -41,6 +41,8 @@ pub(super) struct Servers {
     /// How often the scout has been out, with or without success.
     scouted: watch::Sender<u64>,
     pub(super) wanted: Notify,
+    /// Slots have moved: worth a look around by and by, for those that nobody has asked for yet.
+    pub(super) drifted: Notify,
 }
 
 struct Known {
@@ -68,6 +70,7 @@ impl Servers {
             failovers: watch::Sender::new(0),
             scouted: watch::Sender::new(0),
             wanted: Notify::new(),
+            drifted: Notify::new(),
         })
     }
 
@@ -133,6 +136,21 @@ impl Servers {
         self.wanted.notify_one();
     }
 
+    /// A server has said who has a slot now. The next call for it goes there at once; that many others have moved
+    /// with it is found out by one look around, not by one for each.
+    pub(super) fn moved(&self, slot: u16, to: &Address) {
+        let map = self.map.load();
+        let Some(known) = &*map else { return };
+        if let Some(amended) = known.amend(slot, to) {
+            // Where somebody else was faster, the next call learns it anew.
+            self.map.compare_and_swap(&*map, Some(Arc::new(amended)));
+            self.drifted.notify_one();
+        } else if !known.primaries().any(|node| node.address == *to) {
+            // Somebody new, perhaps after a failover.
+            self.locate_anew();
+        }
+    }
+
     /// All addresses that could know who has what.
     pub(super) fn informants(&self) -> Vec<Address> {
         self.map
@@ -150,10 +168,14 @@ impl Servers {
         let Ok(map) = Map::build(found, |address| self.node_at(address)) else {
             return;
         };
-        let taken_over = old.is_some_and(|old| old.loses_primary_to(found));
+        let taken_over = old.as_ref().is_some_and(|old| old.loses_primary_to(found));
         let map = Arc::new(map);
         self.map.store(Some(Arc::clone(&map)));
-        tracing::info!(primaries = %map, "Redis: found the primaries");
+        if old.is_none_or(|old| !old.has_the_primaries_of(&map)) {
+            tracing::info!(primaries = %map, "Redis: found the primaries");
+        } else {
+            tracing::debug!(primaries = %map, "Redis: slots have moved");
+        }
         self.forget(&map);
         self.judge();
         if taken_over {

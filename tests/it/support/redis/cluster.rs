@@ -12,6 +12,13 @@ pub(crate) struct Cluster {
 
 const LAST_SLOTS: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
+/// Which of the primaries begins with a slot.
+pub(super) fn first_home(slot: u16) -> usize {
+    let mut ranges = LAST_SLOTS.iter();
+    let home = ranges.position(|(first, last)| (*first..=*last).contains(&slot));
+    home.expect("a slot")
+}
+
 impl Cluster {
     pub(crate) fn start() -> Cluster {
         Cluster::start_with(&Options::default())
@@ -69,6 +76,33 @@ impl Cluster {
         cluster
     }
 
+    /// Sees to it that no server is taken for dead, however busy the machine is.
+    pub(crate) fn never_fail_over(&self) {
+        for server in &self.servers {
+            server.ask(&["CONFIG", "SET", "cluster-node-timeout", "60000"]);
+        }
+    }
+
+    /// How often the servers have answered with an error of this kind.
+    pub(crate) fn errors(&self, code: &str) -> usize {
+        self.counted("errorstats", &format!("errorstat_{code}:count="))
+    }
+
+    /// How often the servers have been given a command.
+    pub(crate) fn calls(&self, command: &str) -> usize {
+        self.counted("commandstats", &format!("cmdstat_{command}:calls="))
+    }
+
+    fn counted(&self, section: &str, name: &str) -> usize {
+        let count = |server: &Server| {
+            let stats = server.info(section);
+            let line = stats.lines().find_map(|line| line.strip_prefix(name));
+            let digits = line.and_then(|line| line.split(',').next());
+            digits.map_or(0, |count| count.trim().parse().expect("a number"))
+        };
+        self.servers.iter().map(count).sum::<usize>()
+    }
+
     /// Waits until each server that answers agrees that all slots are served, each range by a primary with a
     /// replica that is in step.
     pub(crate) fn wait_until_whole(&self) {
@@ -113,9 +147,12 @@ impl Cluster {
     }
 
     /// Moves a key of a slot that is on the move.
-    pub(crate) fn move_key(&self, key: &str, from: usize, to: usize) {
+    pub(crate) fn move_key(&self, key: &[u8], from: usize, to: usize) {
         let port = self.servers[to].port.to_string();
-        self.servers[from].ask(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000", "REPLACE"]);
+        let mut words = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000"].map(str::as_bytes);
+        words[3] = key;
+        let moved = self.servers[from].try_ask_bytes(&words);
+        moved.expect("a key that is there, or none");
     }
 
     /// Moves what is left, and makes the new one the owner.
@@ -123,7 +160,7 @@ impl Cluster {
         let text = slot.to_string();
         loop {
             let keys = self.servers[from].ask(&["CLUSTER", "GETKEYSINSLOT", &text, "100"]);
-            let keys: Vec<String> = redis::from_redis_value(keys).expect("keys");
+            let keys: Vec<Vec<u8>> = redis::from_redis_value(keys).expect("keys");
             if keys.is_empty() {
                 break;
             }
@@ -132,7 +169,7 @@ impl Cluster {
             }
         }
         let owner = id(&self.servers[to]);
-        for index in [to, from] {
+        for index in [to, from, 3 - from - to] {
             self.servers[index].ask(&["CLUSTER", "SETSLOT", &text, "NODE", &owner]);
         }
     }
