@@ -261,14 +261,18 @@ impl Events {
                 entry.session = self.hash_key.hashed(id.as_str());
             }
         };
-        if deed == Deed::OwnershipViolation {
+        match deed {
             // The call has been answered by now, and does not know.
-            trail.aside(|entry| {
+            Deed::OwnershipViolation => trail.aside(|entry| {
                 note(entry);
                 entry.outcome = Outcome::Denied;
-            });
-        } else {
-            trail.note(note);
+            }),
+            // What was done stays what the call did.
+            Deed::Unreadable if trail.has_deed() => trail.aside(|entry| {
+                note(entry);
+                entry.outcome = Outcome::Failed;
+            }),
+            _ => trail.note(note),
         }
     }
 

@@ -276,7 +276,6 @@ impl Sessions {
             self.encrypted_state.seal_create(place, &mut create).await?;
         }
         let mut created = self.store.create(place, create).await?;
-        self.opened(place, &mut created.session).await?;
         let deed = if created.created {
             let namespace = self.metrics.namespace(&place.namespace.name);
             self.metrics.sessions_created.one((namespace,));
@@ -285,6 +284,7 @@ impl Sessions {
             Deed::Found
         };
         self.tell(call, place, &created.session.id, deed);
+        self.opened(call, place, &mut created.session).await?;
         Ok(created)
     }
 
@@ -297,8 +297,9 @@ impl Sessions {
         read: Read,
     ) -> Result<Session, Error> {
         let answer = self.store.read(place, id, read).await;
-        let mut session = self.told(call, place, id, answer, Deed::Retrieved)?;
-        self.opened(place, &mut session).await?;
+        let mut session = self.found(call, place, id, answer)?;
+        self.opened(call, place, &mut session).await?;
+        self.tell(call, place, id, Deed::Retrieved);
         Ok(session)
     }
 
@@ -311,13 +312,14 @@ impl Sessions {
         update: Update,
     ) -> Result<Updated, Error> {
         let answer = if place.namespace.limits.encrypt_state {
-            self.encrypted_state.update(place, id, update).await
+            let updated = self.encrypted_state.update(place, id, update).await;
+            self.readable(call, place, id, updated)
         } else {
             let updated = self.store.update(place, id, update).await;
             updated.map_err(Error::from)
         };
         let mut updated = self.told(call, place, id, answer, Deed::Updated)?;
-        self.opened(place, &mut updated.session).await?;
+        self.opened(call, place, &mut updated.session).await?;
         Ok(updated)
     }
 
@@ -341,7 +343,7 @@ impl Sessions {
             self.events.renamed(call, &rotated.session.id);
         }
         let mut rotated = self.told(call, place, id, answer, Deed::Rotated)?;
-        self.opened(place, &mut rotated.session).await?;
+        self.opened(call, place, &mut rotated.session).await?;
         Ok(rotated)
     }
 
@@ -397,7 +399,7 @@ impl Sessions {
         }
         let (mut sessions, more) = self.store.list(place, page).await?;
         for session in &mut sessions {
-            self.opened(place, session).await?;
+            self.opened(call, place, session).await?;
         }
         self.events.tell(call, &place.namespace, None, Deed::Listed);
         Ok((sessions, more))
@@ -473,10 +475,11 @@ impl Sessions {
     }
 
     /// Opens the state of an answer where the namespace encrypts it.
-    async fn opened(&self, place: &Place, session: &mut Session) -> Result<(), Error> {
-        if place.namespace.limits.encrypt_state {
-            self.encrypted_state.open(place, session).await?;
+    async fn opened(&self, call: &Call, place: &Place, session: &mut Session) -> Result<(), Error> {
+        if !place.namespace.limits.encrypt_state {
+            return Ok(());
         }
-        Ok(())
+        let opened = self.encrypted_state.open(place, session).await;
+        self.readable(call, place, &session.id, opened)
     }
 }

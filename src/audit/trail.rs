@@ -71,6 +71,11 @@ impl Trail {
         }
     }
 
+    /// Whether it is noted already what was done.
+    pub fn has_deed(&self) -> bool {
+        self.open.lock().entry.deed.is_some()
+    }
+
     /// From here on the rules of a namespace hold.
     pub fn hold_to(&self, level: Level) {
         self.open.lock().level = level;

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 use tenure::audit::{Lines, PublicKey, Report, Shown, verify};
 
-type Line = Map<String, Value>;
+pub(crate) type Line = Map<String, Value>;
 
 /// The lines of a log that are about calls, in order.
-fn events(log: &Path) -> Vec<Line> {
+pub(crate) fn events(log: &Path) -> Vec<Line> {
     let lines = Lines::open(&[log.to_owned()], None).expect("a log");
     lines
         .filter_map(|line| match line.expect("readable") {
@@ -22,17 +22,17 @@ fn events(log: &Path) -> Vec<Line> {
         .collect()
 }
 
-fn text<'a>(line: &'a Line, field: &str) -> &'a str {
+pub(crate) fn text<'a>(line: &'a Line, field: &str) -> &'a str {
     line.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn verified(log: &Path, keys: &[PublicKey]) -> Report {
+pub(crate) fn verified(log: &Path, keys: &[PublicKey]) -> Report {
     let report = verify(&[log.to_owned()], keys, &[], false).expect("a log");
     assert_eq!(report.findings, [], "{}", log.display());
     report
 }
 
-fn files_with(log: &Path, part: &str) -> Vec<PathBuf> {
+pub(crate) fn files_with(log: &Path, part: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(log).expect("a directory");
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths

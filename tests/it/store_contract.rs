@@ -20,9 +20,11 @@ mod limits;
 mod list;
 mod marks;
 mod owners;
+mod refresh;
 mod replays;
 mod revoke;
 mod rotate;
+mod sealed;
 mod sweep;
 mod update;
 mod watch;
@@ -51,9 +53,11 @@ macro_rules! every_case {
                 supplied_id_of_another_owner, supplied_id_that_was_rotated_away, refused_changes_nothing;
             credentials: written_and_read, first_ones_come_with_the_session, only_the_next_version_is_written,
                 a_destroyed_version_never_comes_again, limited, endings_destroy_them, a_stranger_learns_nothing,
-                a_rotation_keeps_them, all_of_them_slide, one_refreshes_at_a_time, a_holder_that_disappears,
-                a_lease_given_back, a_lease_ends_with_its_version, a_completion_may_be_repeated,
-                an_update_is_for_its_record, sealed_increments_are_remembered, tenant_keys_are_kept_until_destroyed;
+                a_rotation_keeps_them, all_of_them_slide;
+            refresh: one_refreshes_at_a_time, a_holder_that_disappears, a_lease_given_back,
+                a_lease_ends_with_its_version, a_completion_may_be_repeated;
+            sealed: an_update_is_for_its_record, sealed_increments_are_remembered,
+                tenant_keys_are_kept_until_destroyed;
             inspect: namespaces_and_what_is_in_them, the_store_tells_how_it_is;
             lifetimes: idle_to_the_millisecond, reads_slide, peeks_and_lists_do_not_slide,
                 touches_and_updates_slide, the_ceiling_stands, a_slide_stops_at_the_ceiling, why_it_ended,

@@ -1,10 +1,14 @@
 //! State where the namespace encrypts it: callers see no difference, the store sees nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
+use tempfile::TempDir;
+use tenure::audit::{Level, Sink};
+use tenure::config::Config;
 use tenure::session::limits::Limits;
 use tenure::session::names::{NamespaceName, Owner, SessionId};
 use tenure::session::owner_record::{Read, Shown, Update};
@@ -14,6 +18,7 @@ use tenure_client::proto::v1;
 use tonic::{Code, Status};
 
 use super::{Caller, Fleet, SECRET, config, refused};
+use crate::audit;
 
 fn text(text: &str) -> Value {
     Value {
@@ -330,9 +335,21 @@ async fn no_increment_is_lost() {
     assert_eq!(session.state, Some(state(&[("n", number(50.0))])));
 }
 
+/// With an audit that has every line before its answer goes out.
+fn recorded(log: &Path) -> Config {
+    let mut config = config();
+    config.audit.sink = Sink::File;
+    config.audit.directory = Some(log.to_owned());
+    for (_, limits) in &mut config.namespaces {
+        limits.audit = Level::Required;
+    }
+    config
+}
+
 #[tokio::test]
 async fn what_was_changed_in_the_store_is_refused() {
-    let fleet = Fleet::start(config()).await;
+    let log = TempDir::new().expect("a directory");
+    let fleet = Fleet::start(recorded(log.path())).await;
     let mut ann = fleet.caller().await.in_namespace(SECRET);
     let (one, two) = (ann.make().await, ann.make().await);
     for (id, word) in [(&one, "first"), (&two, "second")] {
@@ -361,6 +378,8 @@ async fn what_was_changed_in_the_store_is_refused() {
         let id = &id.to_owned();
         plant(&fleet, id, &[(key, value)]).await;
         refused(ann.session(id).await, Code::DataLoss, "DATA_UNREADABLE");
+        let counted = ann.update(ann.count(id, key, 1)).await;
+        refused(counted.map(drop), Code::DataLoss, "DATA_UNREADABLE");
         let mend = v1::UpdateSessionRequest {
             set: Some(state(&[("a", text("mended"))])),
             remove: vec!["b".to_owned()],
@@ -369,4 +388,27 @@ async fn what_was_changed_in_the_store_is_refused() {
         ann.update(mend).await.expect("writing needs no reading");
         assert!(ann.session(id).await.is_ok());
     }
+    plant(&fleet, &one, &[("a", &flipped)]).await;
+    let rotate = v1::RotateSessionRequest {
+        namespace: SECRET.to_owned(),
+        owner: Some(ann.owner.clone()),
+        session_id: one.clone(),
+        ..v1::RotateSessionRequest::default()
+    };
+    let rotated = ann.sessions.rotate_session(rotate).await;
+    refused(rotated.map(drop), Code::DataLoss, "DATA_UNREADABLE");
+
+    let lines = audit::events(log.path());
+    let unreadable = lines.iter().filter_map(|line| {
+        let told = ["operation", "deed", "outcome", "reason"];
+        let told = told.map(|field| audit::text(line, field));
+        (told[2] == "failed").then_some(told)
+    });
+    let read = ["GetSession", "unreadable", "failed", "DATA_UNREADABLE"];
+    let counted = ["UpdateSession", "unreadable", "failed", "DATA_UNREADABLE"];
+    let mut expected = [read, counted].repeat(cases.len());
+    // It has its new id all the same, and both is told.
+    expected.push(["RotateSession", "unreadable", "failed", ""]);
+    expected.push(["RotateSession", "rotated", "failed", "DATA_UNREADABLE"]);
+    assert_eq!(unreadable.collect::<Vec<_>>(), expected);
 }

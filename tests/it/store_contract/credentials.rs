@@ -4,29 +4,29 @@ use std::time::Duration;
 
 use tenure::session::credentials::Sealed;
 use tenure::session::limits::{LimitExceeded, LimitName};
-use tenure::session::names::{CredentialName, LeaseId, NamespaceName, RecordId, SessionId};
-use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential, Update};
+use tenure::session::names::{CredentialName, LeaseId, SessionId};
+use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential};
 use tenure::session::refusal::{EndReason, Refusal};
 use tenure::store::{Answer, Place};
 
 use crate::support::backend::Backend;
 use crate::support::world::{IDLE, MOMENT, World, refusal};
 
-const LEASE: Duration = Duration::from_secs(30);
+pub(super) const LEASE: Duration = Duration::from_secs(30);
 
-fn name(text: &str) -> CredentialName {
+pub(super) fn name(text: &str) -> CredentialName {
     CredentialName::new(text).expect("a good name")
 }
 
-fn sealed(text: &str) -> Sealed {
+pub(super) fn sealed(text: &str) -> Sealed {
     Sealed::new(text.as_bytes())
 }
 
-fn lease(number: u128) -> LeaseId {
+pub(super) fn lease(number: u128) -> LeaseId {
     LeaseId(uuid::Uuid::from_u128(number))
 }
 
-fn put(of: &str, version: u64, text: &str) -> PutCredential {
+pub(super) fn put(of: &str, version: u64, text: &str) -> PutCredential {
     PutCredential {
         name: name(of),
         version,
@@ -35,14 +35,14 @@ fn put(of: &str, version: u64, text: &str) -> PutCredential {
     }
 }
 
-fn completion(of: &str, version: u64, text: &str, number: u128) -> PutCredential {
+pub(super) fn completion(of: &str, version: u64, text: &str, number: u128) -> PutCredential {
     PutCredential {
         lease: Some(lease(number)),
         ..put(of, version, text)
     }
 }
 
-fn refresh(of: &str, stale_version: u64, number: u128) -> BeginRefresh {
+pub(super) fn refresh(of: &str, stale_version: u64, number: u128) -> BeginRefresh {
     BeginRefresh {
         name: name(of),
         stale_version,
@@ -52,7 +52,7 @@ fn refresh(of: &str, stale_version: u64, number: u128) -> BeginRefresh {
 }
 
 /// A session with the credential "token", version 1.
-async fn with_token(world: &World, place: &Place) -> SessionId {
+pub(super) async fn with_token(world: &World, place: &Place) -> SessionId {
     let create = Create {
         credentials: vec![(name("token"), sealed("first"))],
         ..world.plain()
@@ -61,7 +61,12 @@ async fn with_token(world: &World, place: &Place) -> SessionId {
 }
 
 /// What is kept under a name: its version and its text.
-async fn kept(world: &World, place: &Place, id: &SessionId, of: &str) -> Option<(u64, String)> {
+pub(super) async fn kept(
+    world: &World,
+    place: &Place,
+    id: &SessionId,
+    of: &str,
+) -> Option<(u64, String)> {
     let looked = world.store.credential(place, id, &name(of)).await;
     let credential = looked.expect("a live session").credential?;
     let text = String::from_utf8(credential.sealed.as_bytes().to_vec()).expect("text");
@@ -69,19 +74,24 @@ async fn kept(world: &World, place: &Place, id: &SessionId, of: &str) -> Option<
 }
 
 /// Whether the caller got the lease, and if so whether it is in doubt.
-fn leased(begun: &Begun) -> Option<bool> {
+pub(super) fn leased(begun: &Begun) -> Option<bool> {
     match begun {
         Begun::Leased { uncertain, .. } => Some(*uncertain),
         Begun::Refreshed { .. } | Begun::Busy { .. } => None,
     }
 }
 
-async fn begin(world: &World, place: &Place, id: &SessionId, begin: BeginRefresh) -> Answer<Begun> {
+pub(super) async fn begin(
+    world: &World,
+    place: &Place,
+    id: &SessionId,
+    begin: BeginRefresh,
+) -> Answer<Begun> {
     world.store.begin_refresh(place, id, begin).await
 }
 
 pub(crate) async fn written_and_read(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let session = world.make_plain(&ann).await;
     let id = session.id;
@@ -146,7 +156,7 @@ pub(crate) async fn first_ones_come_with_the_session(backend: &dyn Backend) {
 }
 
 pub(crate) async fn only_the_next_version_is_written(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     for version in [0, 1, 3, u64::MAX] {
@@ -161,7 +171,7 @@ pub(crate) async fn only_the_next_version_is_written(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_destroyed_version_never_comes_again(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert_eq!(
@@ -233,7 +243,7 @@ pub(crate) async fn limited(backend: &dyn Backend) {
 }
 
 pub(crate) async fn endings_destroy_them(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     assert_eq!(world.store.end(&ann, &id).await, Ok(true));
@@ -264,7 +274,7 @@ pub(crate) async fn endings_destroy_them(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_stranger_learns_nothing(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
+    let world = World::open(backend).await;
     let (ann, bob) = (world.user("ann"), world.user("bob"));
     let id = with_token(&world, &ann).await;
     let token = name("token");
@@ -298,7 +308,7 @@ pub(crate) async fn a_stranger_learns_nothing(backend: &dyn Backend) {
 }
 
 pub(crate) async fn a_rotation_keeps_them(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let begun = begin(&world, &ann, &id, refresh("token", 1, 1))
@@ -320,7 +330,7 @@ pub(crate) async fn a_rotation_keeps_them(backend: &dyn Backend) {
 }
 
 pub(crate) async fn all_of_them_slide(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
+    let world = World::open(backend).await;
     let ann = world.user("ann");
     let id = with_token(&world, &ann).await;
     let token = name("token");
@@ -355,339 +365,4 @@ pub(crate) async fn all_of_them_slide(backend: &dyn Backend) {
     assert!(world.is_alive(&ann, &id).await);
     world.pass(MOMENT).await;
     assert!(!world.is_alive(&ann, &id).await);
-}
-
-pub(crate) async fn one_refreshes_at_a_time(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let ann = world.user("ann");
-    let id = with_token(&world, &ann).await;
-    let unknown = begin(&world, &ann, &id, refresh("other", 1, 1)).await;
-    assert_eq!(refusal(unknown), Refusal::CredentialNotFound);
-
-    let asked = (1..=20).map(|number| begin(&world, &ann, &id, refresh("token", 1, number)));
-    let begun = futures::future::join_all(asked).await;
-    let won: Vec<usize> = (0..20)
-        .filter(|&place| leased(begun[place].as_ref().expect("begun")).is_some())
-        .collect();
-    assert_eq!(won.len(), 1);
-    let holder = won[0] as u128 + 1;
-    let until = world.now().await.after(LEASE);
-    let busy = begin(&world, &ann, &id, refresh("token", 1, 99)).await;
-    assert_eq!(busy, Ok(Begun::Busy { until }));
-    // The secret can be read all the time.
-    assert_eq!(
-        kept(&world, &ann, &id, "token").await,
-        Some((1, "first".to_owned()))
-    );
-
-    let completed = completion("token", 2, "second", holder);
-    assert_eq!(
-        world.store.put_credential(&ann, &id, completed).await,
-        Ok(2)
-    );
-    match begin(&world, &ann, &id, refresh("token", 1, 99)).await {
-        Ok(Begun::Refreshed { credential, .. }) => {
-            assert_eq!(
-                (credential.version, credential.sealed),
-                (2, sealed("second"))
-            );
-        }
-        other => panic!("not told of the result: {other:?}"),
-    }
-    // Whoever finds the second stale gets a lease of its own.
-    let begun = begin(&world, &ann, &id, refresh("token", 2, 100))
-        .await
-        .expect("begun");
-    assert_eq!(leased(&begun), Some(false));
-}
-
-pub(crate) async fn a_holder_that_disappears(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let ann = world.user("ann");
-    let id = with_token(&world, &ann).await;
-    let begun = begin(&world, &ann, &id, refresh("token", 1, 1))
-        .await
-        .expect("begun");
-    assert_eq!(leased(&begun), Some(false));
-    world.pass(LEASE - MOMENT).await;
-    let busy = begin(&world, &ann, &id, refresh("token", 1, 2))
-        .await
-        .expect("answered");
-    assert_eq!(leased(&busy), None);
-    world.pass(MOMENT).await;
-    // What has run out is lost, also if nobody took over yet.
-    let late = completion("token", 2, "late", 1);
-    let answer = world.store.put_credential(&ann, &id, late.clone()).await;
-    assert_eq!(refusal(answer), Refusal::LeaseLost);
-
-    let begun = begin(&world, &ann, &id, refresh("token", 1, 2))
-        .await
-        .expect("begun");
-    match &begun {
-        Begun::Leased {
-            credential,
-            uncertain,
-            ..
-        } => {
-            assert!(uncertain);
-            assert_eq!(
-                (credential.version, &credential.sealed),
-                (1, &sealed("first"))
-            );
-        }
-        other => panic!("no lease: {other:?}"),
-    }
-    let answer = world.store.put_credential(&ann, &id, late).await;
-    assert_eq!(refusal(answer), Refusal::LeaseLost);
-    // Giving it back leaves the doubt; a new version ends it.
-    let token = name("token");
-    assert_eq!(
-        world
-            .store
-            .abandon_refresh(&ann, &id, &token, lease(2))
-            .await,
-        Ok(true)
-    );
-    let begun = begin(&world, &ann, &id, refresh("token", 1, 3))
-        .await
-        .expect("begun");
-    assert_eq!(leased(&begun), Some(true));
-    let completed = completion("token", 2, "second", 3);
-    assert_eq!(
-        world.store.put_credential(&ann, &id, completed).await,
-        Ok(2)
-    );
-    let begun = begin(&world, &ann, &id, refresh("token", 2, 4))
-        .await
-        .expect("begun");
-    assert_eq!(leased(&begun), Some(false));
-}
-
-pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let ann = world.user("ann");
-    let id = with_token(&world, &ann).await;
-    let token = name("token");
-    assert!(
-        begin(&world, &ann, &id, refresh("token", 1, 1))
-            .await
-            .is_ok()
-    );
-    assert_eq!(
-        world
-            .store
-            .abandon_refresh(&ann, &id, &token, lease(2))
-            .await,
-        Ok(false)
-    );
-    assert_eq!(
-        world
-            .store
-            .abandon_refresh(&ann, &id, &token, lease(1))
-            .await,
-        Ok(true)
-    );
-    assert_eq!(
-        world
-            .store
-            .abandon_refresh(&ann, &id, &token, lease(1))
-            .await,
-        Ok(false)
-    );
-    let other = name("other");
-    assert_eq!(
-        world
-            .store
-            .abandon_refresh(&ann, &id, &other, lease(1))
-            .await,
-        Ok(false)
-    );
-    let begun = begin(&world, &ann, &id, refresh("token", 1, 2))
-        .await
-        .expect("begun");
-    assert_eq!(leased(&begun), Some(false));
-    let late = completion("token", 2, "late", 1);
-    let answer = world.store.put_credential(&ann, &id, late).await;
-    assert_eq!(refusal(answer), Refusal::LeaseLost);
-}
-
-pub(crate) async fn a_lease_ends_with_its_version(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let ann = world.user("ann");
-    let id = with_token(&world, &ann).await;
-    assert!(
-        begin(&world, &ann, &id, refresh("token", 1, 1))
-            .await
-            .is_ok()
-    );
-    assert_eq!(
-        world
-            .store
-            .put_credential(&ann, &id, put("token", 2, "login"))
-            .await,
-        Ok(2)
-    );
-    for version in [2, 3] {
-        let late = completion("token", version, "late", 1);
-        let answer = world.store.put_credential(&ann, &id, late).await;
-        assert_eq!(refusal(answer), Refusal::LeaseLost);
-    }
-    assert!(
-        begin(&world, &ann, &id, refresh("token", 2, 2))
-            .await
-            .is_ok()
-    );
-    assert_eq!(
-        world
-            .store
-            .delete_credential(&ann, &id, &name("token"))
-            .await,
-        Ok(true)
-    );
-    let late = completion("token", 3, "late", 2);
-    let answer = world.store.put_credential(&ann, &id, late).await;
-    assert_eq!(refusal(answer), Refusal::LeaseLost);
-}
-
-pub(crate) async fn a_completion_may_be_repeated(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let ann = world.user("ann");
-    let id = with_token(&world, &ann).await;
-    assert!(
-        begin(&world, &ann, &id, refresh("token", 1, 1))
-            .await
-            .is_ok()
-    );
-    for version in [2, 3] {
-        // Whoever repeats it seals for the version that is next by then.
-        let completed = completion("token", version, &format!("text {version}"), 1);
-        assert_eq!(
-            world.store.put_credential(&ann, &id, completed).await,
-            Ok(2)
-        );
-    }
-    assert_eq!(
-        kept(&world, &ann, &id, "token").await,
-        Some((2, "text 2".to_owned()))
-    );
-}
-
-pub(crate) async fn an_update_is_for_its_record(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let ann = world.user("ann");
-    let session = world.make_plain(&ann).await;
-    let update = |of_record| Update {
-        labels: Some(["seen".into()].into()),
-        of_record: Some(of_record),
-        ..Update::default()
-    };
-    let record_id = session.meta.record_id;
-    let other = RecordId(record_id.0 ^ 1);
-    let answer = world.update(&ann, &session.id, update(other)).await;
-    assert_eq!(refusal(answer), Refusal::OtherRecord);
-    let updated = world
-        .update(&ann, &session.id, update(record_id))
-        .await
-        .expect("updated");
-    assert_eq!(updated.meta.revision, 2);
-}
-
-pub(crate) async fn sealed_increments_are_remembered(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let ann = world.user("ann");
-    let id = world.make_plain(&ann).await.id;
-    let request = world.new_request();
-    let update = |text| Update {
-        labels: Some(["seen".into()].into()),
-        sealed_increments: Some(sealed(text)),
-        request: Some(request),
-        ..Update::default()
-    };
-    for (text, replayed) in [("one", false), ("two", true)] {
-        let answer = world
-            .store
-            .update(&ann, &id, update(text))
-            .await
-            .expect("updated");
-        assert_eq!(answer.replayed, replayed);
-        assert_eq!(answer.sealed_increments, Some(sealed("one")));
-    }
-}
-
-pub(crate) async fn tenant_keys_are_kept_until_destroyed(backend: &dyn Backend) {
-    let world = World::with_limits(backend, |_| {}).await;
-    let crm = NamespaceName::new("crm").expect("a good name");
-    let other = NamespaceName::new("other").expect("a good name");
-    let store = &world.store;
-    assert_eq!(store.tenant_key(&crm, "acme").await, Ok(None));
-    let (one, two) = (sealed("one"), sealed("two"));
-    assert_eq!(
-        store
-            .put_tenant_key(&crm, "acme", Some(&two), one.clone())
-            .await,
-        Ok(false)
-    );
-    assert_eq!(
-        store.put_tenant_key(&crm, "acme", None, one.clone()).await,
-        Ok(true)
-    );
-    assert_eq!(
-        store.put_tenant_key(&crm, "acme", None, two.clone()).await,
-        Ok(false)
-    );
-    assert_eq!(store.tenant_key(&crm, "acme").await, Ok(Some(one.clone())));
-    assert_eq!(store.tenant_key(&other, "acme").await, Ok(None));
-    assert_eq!(store.tenant_key(&crm, "").await, Ok(None));
-    assert_eq!(
-        store
-            .put_tenant_key(&crm, "acme", Some(&one), two.clone())
-            .await,
-        Ok(true)
-    );
-    assert_eq!(store.tenant_key(&crm, "acme").await, Ok(Some(two.clone())));
-
-    let bytes = store.held().await.expect("a count").bytes;
-    for number in 0..1000 {
-        let tenant = format!("tenant {number}");
-        assert_eq!(
-            store
-                .put_tenant_key(&other, &tenant, None, one.clone())
-                .await,
-            Ok(true)
-        );
-    }
-    let mut found = Vec::new();
-    let mut after = None;
-    loop {
-        let page = store.tenant_keys(after).await.expect("a page");
-        found.extend(page.keys);
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    found.sort_by(|a, b| (&a.namespace, &a.tenant).cmp(&(&b.namespace, &b.tenant)));
-    found.dedup();
-    assert_eq!(found.len(), 1001);
-    let first = (&found[0].namespace, &*found[0].tenant, &found[0].wrapped);
-    assert_eq!(first, (&crm, "acme", &two));
-
-    for number in 0..1000 {
-        let tenant = format!("tenant {number}");
-        assert_eq!(store.destroy_tenant_key(&other, &tenant).await, Ok(true));
-    }
-    assert_eq!(store.held().await.expect("a count").bytes, bytes);
-    assert_eq!(store.destroy_tenant_key(&crm, "acme").await, Ok(true));
-    assert_eq!(store.destroy_tenant_key(&crm, "acme").await, Ok(false));
-    assert_eq!(store.tenant_key(&crm, "acme").await, Ok(None));
-    assert_eq!(
-        store
-            .put_tenant_key(&crm, "acme", Some(&two), one.clone())
-            .await,
-        Ok(false)
-    );
-    assert_eq!(
-        store.put_tenant_key(&crm, "acme", None, one).await,
-        Ok(true)
-    );
 }
