@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::convert::{answer, credential};
-use super::session::{Service, taken_apart};
+use super::session::Service;
 use super::v1;
 use super::v1::credential_service_server::CredentialService;
 
@@ -13,15 +13,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::PutCredentialRequest>,
     ) -> Result<Response<v1::PutCredentialResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let name = credential::name(&request.name)?;
         let limits = &place.namespace.limits;
         let secret = credential::secret("credential", request.credential.as_ref(), limits)?;
@@ -38,15 +30,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::GetCredentialRequest>,
     ) -> Result<Response<v1::GetCredentialResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let name = credential::name(&request.name)?;
         let (secret, version) = self.sessions.credential(&call, &place, &id, &name).await?;
         Ok(Response::new(v1::GetCredentialResponse {
@@ -59,15 +43,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::DeleteCredentialRequest>,
     ) -> Result<Response<v1::DeleteCredentialResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let name = credential::name(&request.name)?;
         let deleted = self
             .sessions
@@ -80,15 +56,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::ListCredentialsRequest>,
     ) -> Result<Response<v1::ListCredentialsResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, _, place, id) = self.enter_session(request).await?;
         let names = self.sessions.credential_names(&call, &place, &id).await?;
         Ok(Response::new(v1::ListCredentialsResponse {
             names: answer::names(&names),
@@ -99,15 +67,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::BeginRefreshRequest>,
     ) -> Result<Response<v1::BeginRefreshResponse>, Status> {
-        let (call, mut request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner.take(),
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let begin = credential::begin(&request)?;
         let wait = credential::wait(&request)?;
         let refresh = self
@@ -121,15 +81,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::CompleteRefreshRequest>,
     ) -> Result<Response<v1::CompleteRefreshResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let name = credential::name(&request.name)?;
         let lease = credential::lease(&request.lease_id)?;
         let limits = &place.namespace.limits;
@@ -147,15 +99,7 @@ impl CredentialService for Service {
         &self,
         request: Request<v1::AbandonRefreshRequest>,
     ) -> Result<Response<v1::AbandonRefreshResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let name = credential::name(&request.name)?;
         let lease = credential::lease(&request.lease_id)?;
         self.sessions

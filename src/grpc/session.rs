@@ -61,20 +61,60 @@ impl Service {
         Ok((self.sessions.place(namespace, owner)?, login))
     }
 
-    pub(super) async fn enter_with_id(
+    /// Lets a call in that is about one session.
+    pub(super) async fn enter_session<T: OfSession>(
         &self,
-        call: &Call,
-        namespace: &str,
-        owner: Option<v1::Owner>,
-        session_id: &str,
-    ) -> Result<(Place, SessionId), Error> {
-        let (place, _login) = self.enter(call, namespace, owner).await?;
-        let id = fields::known_id("session_id", session_id)?;
-        let events = self.sessions.events();
-        events.concerns(call, &place.owner, Some(&id));
-        Ok((place, id))
+        request: Request<T>,
+    ) -> Result<(Call, T, Place, SessionId), Error> {
+        let (call, mut request) = taken_apart(request)?;
+        let owner = request.take_owner();
+        let (place, _login) = self.enter(&call, request.namespace(), owner).await?;
+        let id = fields::known_id("session_id", request.session_id())?;
+        self.sessions
+            .events()
+            .concerns(&call, &place.owner, Some(&id));
+        Ok((call, request, place, id))
     }
 }
+
+/// A message about one session of an owner.
+pub(super) trait OfSession {
+    fn namespace(&self) -> &str;
+    fn take_owner(&mut self) -> Option<v1::Owner>;
+    fn session_id(&self) -> &str;
+}
+
+macro_rules! of_session {
+    ($($message:ident),*) => {
+        $(impl OfSession for v1::$message {
+            fn namespace(&self) -> &str {
+                &self.namespace
+            }
+
+            fn take_owner(&mut self) -> Option<v1::Owner> {
+                self.owner.take()
+            }
+
+            fn session_id(&self) -> &str {
+                &self.session_id
+            }
+        })*
+    };
+}
+
+of_session!(
+    GetSessionRequest,
+    UpdateSessionRequest,
+    TouchSessionRequest,
+    DeleteSessionRequest,
+    PutCredentialRequest,
+    GetCredentialRequest,
+    DeleteCredentialRequest,
+    ListCredentialsRequest,
+    BeginRefreshRequest,
+    CompleteRefreshRequest,
+    AbandonRefreshRequest
+);
 
 /// What the edge knows of a call, and its message.
 pub(super) fn taken_apart<T>(mut request: Request<T>) -> Result<(Call, T), Error> {
@@ -109,15 +149,7 @@ impl SessionService for Service {
         &self,
         request: Request<v1::GetSessionRequest>,
     ) -> Result<Response<v1::GetSessionResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let read = request::read(request.peek, request.state_keys);
         let session = self.sessions.read(&call, &place, &id, read).await?;
         Ok(Response::new(v1::GetSessionResponse {
@@ -129,15 +161,7 @@ impl SessionService for Service {
         &self,
         request: Request<v1::UpdateSessionRequest>,
     ) -> Result<Response<v1::UpdateSessionResponse>, Status> {
-        let (call, mut request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner.take(),
-                &request.session_id,
-            )
-            .await?;
+        let (call, request, place, id) = self.enter_session(request).await?;
         let update = request::update(&self.sessions, &place, &id, request)?;
         let updated = self.sessions.update(&call, &place, &id, update).await?;
         Ok(Response::new(answer::updated(&place, updated)))
@@ -147,15 +171,7 @@ impl SessionService for Service {
         &self,
         request: Request<v1::TouchSessionRequest>,
     ) -> Result<Response<v1::TouchSessionResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, _, place, id) = self.enter_session(request).await?;
         let touch = Read {
             slide: true,
             show: Shown::Nothing,
@@ -185,15 +201,7 @@ impl SessionService for Service {
         &self,
         request: Request<v1::DeleteSessionRequest>,
     ) -> Result<Response<v1::DeleteSessionResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        let (place, id) = self
-            .enter_with_id(
-                &call,
-                &request.namespace,
-                request.owner,
-                &request.session_id,
-            )
-            .await?;
+        let (call, _, place, id) = self.enter_session(request).await?;
         let deleted = self.sessions.end(&call, &place, &id).await?;
         Ok(Response::new(v1::DeleteSessionResponse { deleted }))
     }
