@@ -167,6 +167,17 @@ impl Audit {
         Trail::open(self, origin, level)
     }
 
+    /// Records what has happened beside a call, or by nobody's call at all. It cannot be refused any more, so
+    /// where it has to be recorded it waits for as long as it takes.
+    pub fn record(&self, level: Level, entry: Entry) {
+        let room = match level {
+            Level::Off => return,
+            Level::On => queue::Room::IfAny,
+            Level::Required => queue::Room::Owed,
+        };
+        self.queue.push(entry, room, None);
+    }
+
     /// Writes what still waits, and the end. Later lines are lost.
     pub fn close(&self) {
         self.queue.close();

@@ -8,12 +8,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::audit::{Audit, Entry, HashKey, Level, Origin, Outcome, Trail, Unrecorded};
+use crate::audit::{Audit, Entry, HashKey, Level, Origin, Outcome, Trail, Unrecorded, rfc3339};
 use crate::call::Call;
 use crate::session::marks::Subject;
 use crate::session::names::{CredentialName, NamespaceName, Owner, SessionId};
-use crate::session::refusal::InvalidationReason;
-use crate::store::{Namespace, Revocation, Revoked, Selector};
+use crate::session::refusal::{EndReason, InvalidationReason};
+use crate::store::{Ended, Namespace, Revocation, Revoked, Selector};
 
 /// What a call did, as the inside is told. Never more than that: no state, no id in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +48,22 @@ pub enum Deed {
     CredentialWritten,
     /// A credential was destroyed.
     CredentialDeleted,
-    /// Somebody was given the right to refresh a credential.
+    /// The names of a session's credentials were listed.
+    CredentialsListed,
+    /// Somebody was given the right to refresh a credential, and what is to be refreshed.
     RefreshBegun,
+    /// What a refresh gave was stored.
+    RefreshCompleted,
+    /// The right to refresh was given back.
+    RefreshAbandoned,
     /// What is kept does not open in its place.
     Unreadable,
     /// All that a tenant had sealed was made unreadable.
     TenantKeyDestroyed,
+    /// A newer key-encryption key is in force.
+    KeysRotated,
+    /// Somebody had all keys wrapped by the newest one.
+    KeysRewrapped,
 }
 
 impl Deed {
@@ -74,9 +84,14 @@ impl Deed {
             Deed::CredentialRead => "credential_read",
             Deed::CredentialWritten => "credential_written",
             Deed::CredentialDeleted => "credential_deleted",
+            Deed::CredentialsListed => "credentials_listed",
             Deed::RefreshBegun => "refresh_begun",
+            Deed::RefreshCompleted => "refresh_completed",
+            Deed::RefreshAbandoned => "refresh_abandoned",
             Deed::Unreadable => "unreadable",
             Deed::TenantKeyDestroyed => "tenant_key_destroyed",
+            Deed::KeysRotated => "keys_rotated",
+            Deed::KeysRewrapped => "keys_rewrapped",
         }
     }
 }
@@ -244,12 +259,54 @@ impl Events {
             // Reads are most of what happens.
             Deed::Retrieved
             | Deed::Listed
+            | Deed::CredentialsListed
             | Deed::Claimed
             | Deed::ClaimedBefore
             | Deed::Watched => line!(debug),
             Deed::OwnershipViolation | Deed::Unreadable | Deed::TenantKeyDestroyed => line!(warn),
             _ => line!(info),
         }
+    }
+
+    /// Something was done to the whole service.
+    pub fn tell_of_all(&self, call: &Call, deed: Deed) {
+        if let Some(trail) = &call.trail {
+            self.record(trail, None, deed);
+        }
+        tracing::info!(
+            target: "tenure::lifecycle",
+            event = deed.name(),
+            caller = call.caller.name(),
+            correlation_id = &*call.correlation_id,
+        );
+    }
+
+    /// A session has ended that its owner did not end: it was over, had to make room, or was invalidated.
+    pub fn ended(&self, level: Level, ended: &Ended) {
+        let session = self.hash_key.hashed(ended.id.as_str());
+        tracing::info!(
+            target: "tenure::lifecycle",
+            event = Deed::Ended.name(),
+            reason = ended.reason.code(),
+            namespace = ended.namespace.as_str(),
+            session,
+        );
+        let Some(audit) = &self.audit else { return };
+        let mut entry = Entry {
+            deed: Some(Deed::Ended.name()),
+            outcome: Outcome::Ok,
+            reason: ended.reason.code().to_owned(),
+            cause: match ended.reason {
+                EndReason::Invalidated(reason) => Some(cause(reason)),
+                _ => None,
+            },
+            ended_at: rfc3339(u64::try_from(ended.at.as_millis()).unwrap_or_default()),
+            namespace: ended.namespace.as_str().to_owned(),
+            session,
+            ..Entry::default()
+        };
+        note_owner(&mut entry, &ended.owner);
+        audit.record(level, entry);
     }
 
     fn record(&self, trail: &Trail, id: Option<&SessionId>, deed: Deed) {

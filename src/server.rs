@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::accept::{accept, listen};
 use self::readiness::Readiness;
@@ -264,11 +265,12 @@ impl Bound {
             Arc::clone(&sessions),
             common.readiness.clone(),
         ));
-        tasks.spawn(upkeep::keep_sweeping(
+        let sweeping = AbortOnDropHandle::new(tokio::spawn(upkeep::keep_sweeping(
             Arc::clone(&sessions),
             store_config.sweep_interval,
+            common.stopping.clone(),
             Arc::clone(&self.metrics),
-        ));
+        )));
         tasks.spawn(upkeep::keep_counting(
             Arc::clone(&self.store),
             Arc::clone(&self.metrics),
@@ -289,6 +291,7 @@ impl Bound {
             common,
             audit: self.audit,
             workers: ended,
+            sweeping,
             tasks,
             _abort: abort,
         })
@@ -303,6 +306,8 @@ pub struct Running {
     common: Arc<Common>,
     audit: Option<Arc<Audit>>,
     workers: Vec<Ended>,
+    /// Ends with the service, after the sweep that it is at.
+    sweeping: AbortOnDropHandle<()>,
     /// Accepting, HTTP, upkeep. None of them ends while the service serves.
     tasks: JoinSet<()>,
     _abort: DropGuard,
@@ -340,6 +345,7 @@ impl Running {
         tokio::select! {
             () = shutdown => {}
             _ = select_all(&mut self.workers) => bail!("a thread that served calls has died"),
+            _ = &mut self.sweeping => bail!("a task of the service has died"),
             _ = self.tasks.join_next() => bail!("a task of the service has died"),
         }
         let grace = self.common.config.drain_grace;
@@ -356,6 +362,7 @@ impl Running {
                 let _ = timeout(CUT_OFF_TIMEOUT, drained).await;
             }
         }
+        let _ = timeout(CUT_OFF_TIMEOUT, &mut self.sweeping).await;
         Ok(())
     }
 }

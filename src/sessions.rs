@@ -54,7 +54,7 @@ const UNTIL_NEXT_PING: Duration = Duration::from_secs(1);
 /// The use cases.
 pub struct Sessions {
     store: Arc<dyn Store>,
-    namespaces: Namespaces,
+    namespaces: Arc<Namespaces>,
     policy: Policy,
     owner_proof: Arc<OwnerProof>,
     events: Arc<Events>,
@@ -81,7 +81,7 @@ impl Sessions {
         Sessions {
             encrypted_state: EncryptedState::new(Arc::clone(&store), keys.clone()),
             store,
-            namespaces,
+            namespaces: Arc::new(namespaces),
             keys,
             refreshes: Refreshes::default(),
             policy: Policy::default(),
@@ -96,9 +96,14 @@ impl Sessions {
         }
     }
 
-    /// With somebody else to tell what happens.
+    /// With somebody else to tell what happens: in calls, and to sessions that end without one.
     #[must_use]
     pub fn told_to(mut self, events: Arc<Events>) -> Sessions {
+        let (namespaces, told) = (Arc::clone(&self.namespaces), Arc::clone(&events));
+        self.store.tell_endings_to(Box::new(move |ended| {
+            let level = namespaces.audit_level(ended.namespace.as_str());
+            told.ended(level, &ended);
+        }));
         self.events = events;
         self
     }

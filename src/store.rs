@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::clock::Clock;
+pub use self::endings::{Ended, Listener};
 pub use self::measured::Measured;
 use self::memory::MemoryStore;
 use self::redis::RedisStore;
@@ -30,6 +31,7 @@ use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
 
 mod clock;
+mod endings;
 mod measured;
 pub mod memory;
 pub mod redis;
@@ -327,6 +329,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The log of a namespace behind a cursor, or from now on.
     async fn watch(&self, namespace: &Arc<Namespace>, after: Option<Cursor>) -> Answer<Watch>;
+
+    /// Has a listener told of each session that a step of this instance ends otherwise than by
+    /// [`Store::end`], exactly once over all instances. Whoever listens must not block, and must not call the
+    /// store. The latest listener takes the place of the one before.
+    fn tell_endings_to(&self, listener: Listener);
 
     /// Ends what is dead and gives space back, for at most about `budget` owners. Its cost follows what is
     /// due, not what is kept.

@@ -22,7 +22,8 @@ pub enum Outcome {
 /// One thing that happened. What is not known is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Entry {
-    /// What was asked: the name of the RPC.
+    /// What was asked: the name of the RPC. Empty for what was done by nobody's call.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub operation: &'static str,
     /// What was done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +66,9 @@ pub struct Entry {
     /// How many sessions ended, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<usize>,
+    /// When a session was over; it may have been noticed later.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ended_at: String,
     /// Whether it was only counted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

@@ -55,6 +55,17 @@ impl Drop for Promise {
     }
 }
 
+/// By what right an entry takes a place.
+#[derive(Debug)]
+pub(super) enum Room {
+    /// If there is one. Otherwise it is counted as lost.
+    IfAny,
+    /// It was promised one.
+    Promised(Promise),
+    /// There is one, however many wait: what has happened cannot be refused any more.
+    Owed,
+}
+
 /// What the writer takes.
 #[derive(Debug)]
 pub(super) struct Taken {
@@ -98,20 +109,17 @@ impl Queue {
         Ok(Promise(Arc::clone(self)))
     }
 
-    /// Hands an entry to the writer. Without a promise it may find no place, and is counted as lost.
-    pub(super) fn push(
-        &self,
-        entry: Entry,
-        promise: Option<Promise>,
-        done: Option<oneshot::Sender<()>>,
-    ) {
+    /// Hands an entry to the writer.
+    pub(super) fn push(&self, entry: Entry, room: Room, done: Option<oneshot::Sender<()>>) {
         let at = clock::now();
-        let promised = promise.is_some();
-        // Before the lock: giving it back takes the lock, too. Nobody is refused in between who would not
-        // be a moment later.
-        drop(promise);
+        let owed = !matches!(room, Room::IfAny);
+        // Before the lock: giving a promise back takes the lock, too. Nobody is refused in between who would
+        // not be a moment later.
+        if let Room::Promised(promise) = room {
+            drop(promise);
+        }
         let mut inner = self.inner.lock();
-        if inner.closed || !(promised || inner.has_room(self.capacity)) {
+        if inner.closed || !(owed || inner.has_room(self.capacity)) {
             inner.lost += 1;
             return;
         }

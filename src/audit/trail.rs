@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::entry::{Entry, Outcome};
-use super::queue::Promise;
+use super::queue::{Promise, Room};
 use super::{Audit, Level, Unrecorded};
 
 /// How long an answer waits for its line. The call is done by then; only its answer is late.
@@ -119,9 +119,10 @@ impl Trail {
             new_session: String::new(),
             ..open.entry.clone()
         };
+        let level = open.level;
         drop(open);
         note(&mut entry);
-        self.audit.queue.push(entry, None, None);
+        self.audit.record(level, entry);
     }
 }
 
@@ -141,7 +142,8 @@ impl Open {
         };
         // The violation that may come to light afterwards is told with the same words.
         let entry = self.entry.clone();
-        audit.queue.push(entry, self.promise.take(), done);
+        let room = self.promise.take().map_or(Room::IfAny, Room::Promised);
+        audit.queue.push(entry, room, done);
         written
     }
 }

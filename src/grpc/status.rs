@@ -334,25 +334,25 @@ fn contended(reason: &'static str) -> Status {
 }
 
 fn ended(reason: EndReason) -> Status {
-    let (name, text) = match reason {
-        EndReason::ExpiredIdle => ("SESSION_EXPIRED_IDLE", "was not used for its idle TTL"),
-        EndReason::ExpiredAbsolute => ("SESSION_EXPIRED_ABSOLUTE", "reached its longest lifetime"),
-        EndReason::Deleted => ("SESSION_DELETED", "was deleted"),
-        EndReason::Rotated => ("SESSION_ROTATED", "has another id now"),
-        EndReason::Replaced => ("SESSION_REPLACED", "was replaced by a newer one"),
-        EndReason::Evicted => ("SESSION_EVICTED", "made room for a newer one"),
+    let text = match reason {
+        EndReason::ExpiredIdle => "was not used for its idle TTL",
+        EndReason::ExpiredAbsolute => "reached its longest lifetime",
+        EndReason::Deleted => "was deleted",
+        EndReason::Rotated => "has another id now",
+        EndReason::Replaced => "was replaced by a newer one",
+        EndReason::Evicted => "made room for a newer one",
         EndReason::Invalidated(why) => {
             let (name, text) = invalidation(why);
             return Told::new(
                 Code::NotFound,
-                "SESSION_INVALIDATED",
+                reason.code(),
                 format!("the session was ended: {text}"),
             )
             .with("end_reason", name)
             .into();
         }
     };
-    Told::new(Code::NotFound, name, format!("the session {text}")).into()
+    Told::new(Code::NotFound, reason.code(), format!("the session {text}")).into()
 }
 
 fn invalidation(reason: InvalidationReason) -> (&'static str, &'static str) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::readiness::Readiness;
 use crate::sessions::Sessions;
@@ -61,11 +62,19 @@ pub(super) async fn keep_pinging(sessions: Arc<Sessions>, readiness: Readiness) 
     }
 }
 
-/// Sweeps at each interval, and goes on as long as more is due.
-pub(super) async fn keep_sweeping(sessions: Arc<Sessions>, every: Duration, metrics: Arc<Metrics>) {
+/// Sweeps at each interval, and goes on as long as more is due. Never stops in the midst of a sweep: what it
+/// has ended would be told to nobody.
+pub(super) async fn keep_sweeping(
+    sessions: Arc<Sessions>,
+    every: Duration,
+    stopping: CancellationToken,
+    metrics: Arc<Metrics>,
+) {
     let mut failing = false;
     loop {
-        sleep(every).await;
+        if timeout(every, stopping.cancelled()).await.is_ok() {
+            return;
+        }
         let mut lag = Duration::ZERO;
         loop {
             match unless_it_panics(sessions.sweep(SWEEP_BUDGET)).await {
@@ -76,7 +85,7 @@ pub(super) async fn keep_sweeping(sessions: Arc<Sessions>, every: Duration, metr
                         failing = false;
                         tracing::info!("sweeping again");
                     }
-                    if !swept.more {
+                    if !swept.more || stopping.is_cancelled() {
                         break;
                     }
                     tokio::task::yield_now().await;

@@ -21,6 +21,21 @@ pub enum EndReason {
     Invalidated(InvalidationReason),
 }
 
+impl EndReason {
+    /// Its name on the wire, as the owner is told.
+    pub fn code(self) -> &'static str {
+        match self {
+            EndReason::ExpiredIdle => "SESSION_EXPIRED_IDLE",
+            EndReason::ExpiredAbsolute => "SESSION_EXPIRED_ABSOLUTE",
+            EndReason::Deleted => "SESSION_DELETED",
+            EndReason::Rotated => "SESSION_ROTATED",
+            EndReason::Replaced => "SESSION_REPLACED",
+            EndReason::Evicted => "SESSION_EVICTED",
+            EndReason::Invalidated(_) => "SESSION_INVALIDATED",
+        }
+    }
+}
+
 /// Why sessions were invalidated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum InvalidationReason {

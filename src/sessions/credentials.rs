@@ -113,7 +113,8 @@ impl Sessions {
             show: Shown::Nothing,
         };
         let session = self.store.read(place, id, names_only).await;
-        Ok(self.found(call, place, id, session)?.credential_names)
+        let session = self.told(call, place, id, session, Deed::CredentialsListed)?;
+        Ok(session.credential_names)
     }
 
     /// Gives the right to refresh to one caller at a time. The others wait for its result, at most for
@@ -209,7 +210,7 @@ impl Sessions {
     ) -> Result<(), Error> {
         self.events.about_credential(call, name);
         let abandoned = self.abandon(place, id, name, lease).await;
-        self.found(call, place, id, abandoned)
+        self.told(call, place, id, abandoned, Deed::RefreshAbandoned)
     }
 
     async fn abandon(
@@ -256,7 +257,11 @@ impl Sessions {
             if let Err(StoreError::Refused(Refusal::CredentialChanged)) = written {
                 continue;
             }
-            let version = self.told(call, place, id, written, Deed::CredentialWritten)?;
+            let deed = match lease {
+                None => Deed::CredentialWritten,
+                Some(_) => Deed::RefreshCompleted,
+            };
+            let version = self.told(call, place, id, written, deed)?;
             self.refreshes.bell(id, name).notify_waiters();
             return Ok(version);
         }

@@ -89,13 +89,7 @@ impl Sessions {
         let rotated = service.look_for_newer().await?;
         let active = service.active_key().to_string();
         if rotated {
-            tracing::info!(
-                target: "tenure::lifecycle",
-                event = "keys_rotated",
-                active_key = active,
-                caller = call.caller.name(),
-                correlation_id = &*call.correlation_id,
-            );
+            self.events.tell_of_all(call, Deed::KeysRotated);
         }
         Ok(Rotation { active, rotated })
     }
@@ -117,13 +111,7 @@ impl Sessions {
                 break;
             }
         }
-        tracing::info!(
-            target: "tenure::lifecycle",
-            event = "keys_rewrapped",
-            tenant_keys = total,
-            caller = call.caller.name(),
-            correlation_id = &*call.correlation_id,
-        );
+        self.events.tell_of_all(call, Deed::KeysRewrapped);
         let round = Round {
             keys: self.keys.clone(),
             after: None,

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::status::{Glance, InUse, Status};
 use super::{
-    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
-    TenantKeys, Watch,
+    Answer, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store, StoreError,
+    Swept, TenantKeys, Watch,
 };
 use crate::session::credentials::Sealed;
 use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
@@ -62,6 +62,10 @@ macro_rules! steps {
 
             async fn status(&self) -> Status {
                 self.store.status().await
+            }
+
+            fn tell_endings_to(&self, listener: Listener) {
+                self.store.tell_endings_to(listener);
             }
 
             fn glance(&self) -> Glance {

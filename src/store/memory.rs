@@ -33,10 +33,11 @@ use self::shard::{Address, Hashes, Shard, Totals};
 use self::step::{Growth, leaves_tombstone};
 use self::sweep::Round;
 use self::tenant_keys::KeyRing;
+use super::endings::Endings;
 use super::status::{Glance, InUse, Status};
 use super::{
-    Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
-    TenantKeys, Watch,
+    Answer, Clock, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store,
+    StoreError, Swept, TenantKeys, Watch,
 };
 use crate::config;
 use crate::session::credentials::Sealed;
@@ -84,6 +85,7 @@ pub struct MemoryStore {
     totals: Totals,
     round: Mutex<Round>,
     tenant_keys: KeyRing,
+    endings: Arc<Endings>,
 }
 
 impl MemoryStore {
@@ -104,6 +106,7 @@ impl MemoryStore {
             totals: Totals::default(),
             round: Mutex::default(),
             tenant_keys: KeyRing::default(),
+            endings: Arc::default(),
         }
     }
 
@@ -122,7 +125,8 @@ impl MemoryStore {
         // A number that differs from run to run is all that is asked of an epoch.
         let epoch = RandomState::new().hash_one(namespace.name.as_str());
         let log = EventLog::new(epoch, self.bounds.event_log_length);
-        let fleet = Arc::new(Fleet::new(Arc::clone(namespace), log));
+        let endings = Arc::clone(&self.endings);
+        let fleet = Arc::new(Fleet::new(Arc::clone(namespace), log, endings));
         let mut fleets = HashMap::clone(&self.fleets.load());
         fleets.insert(namespace.name.clone(), Arc::clone(&fleet));
         self.fleets.store(Arc::new(fleets));
@@ -374,6 +378,10 @@ impl Store for MemoryStore {
 
     async fn watch(&self, namespace: &Arc<Namespace>, after: Option<Cursor>) -> Answer<Watch> {
         self.fleet_or_new(namespace).log.watch(after.as_ref())
+    }
+
+    fn tell_endings_to(&self, listener: Listener) {
+        self.endings.tell_to(listener);
     }
 
     async fn sweep(&self, budget: usize) -> Answer<Swept> {

@@ -13,10 +13,11 @@ use self::fleet::Fleets;
 use self::keys::{CellKeys, Keys, Spot};
 use self::link::{Call, Durable, Link, Script};
 use self::recent::Recent;
+use super::endings::Endings;
 use super::status::{Glance, InUse, Status};
 use super::{
-    Answer, Clock, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
-    TenantKeys, Watch,
+    Answer, Clock, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store,
+    StoreError, Swept, TenantKeys, Watch,
 };
 use crate::config::redis::{BadRedisConfig, RedisConfig, Topology};
 use crate::session::credentials::Sealed;
@@ -67,6 +68,7 @@ struct Shared {
     options: Options,
     fleets: Fleets,
     recent: Recent,
+    endings: Endings,
 }
 
 /// How a store in Redis behaves, beside where it is.
@@ -106,6 +108,7 @@ impl RedisStore {
             options,
             fleets: Fleets::default(),
             recent: Recent::default(),
+            endings: Endings::default(),
         }));
         recent::watch_failovers(&store.0);
         Ok(store)
@@ -362,6 +365,10 @@ impl Store for RedisStore {
 
     async fn watch(&self, namespace: &Arc<Namespace>, after: Option<Cursor>) -> Answer<Watch> {
         Shared::watch(&self.0, namespace, after).await
+    }
+
+    fn tell_endings_to(&self, listener: Listener) {
+        self.0.endings.tell_to(listener);
     }
 
     async fn sweep(&self, budget: usize) -> Answer<Swept> {

@@ -84,7 +84,7 @@ macro_rules! every_case {
                 anonymous_owner_as_one;
             rotate: new_id_old_dead, the_ceiling_stays, content_stays, chains, taken_ids, new_login,
                 anonymous_place, after_its_end;
-            sweep: ends_each_once_with_its_cause, ends_what_a_mark_covers_once, in_small_slices,
+            sweep: ends_each_once_with_its_cause, tells_of_endings_wherever_they_happen, ends_what_a_mark_covers_once, in_small_slices,
                 forgets_everything, changes_no_answer, nothing_due_nothing_done;
             update: keys_merge, revisions_grow, if_revision, never_revives, increments, appends,
                 refused_changes_nothing, context_and_labels;

@@ -8,11 +8,13 @@ use parking_lot::Mutex;
 
 use super::event_log::EventLog;
 use super::wide_marks::WideMarks;
+use crate::session::event::Event;
 use crate::session::marks::Mark;
 use crate::session::names::Owner;
 use crate::session::owner_record::{Moment, Usage};
 use crate::session::time::Time;
 use crate::store::Namespace;
+use crate::store::endings::Endings;
 use crate::store::status::InUse;
 
 /// A namespace that has been used.
@@ -21,6 +23,7 @@ pub(super) struct Fleet {
     pub(super) namespace: Arc<Namespace>,
     pub(super) marks: WideMarks,
     pub(super) log: Arc<EventLog>,
+    endings: Arc<Endings>,
     sessions: AtomicUsize,
     anonymous: AtomicUsize,
     /// Sessions per tenant, where the namespace limits them.
@@ -31,17 +34,24 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn new(namespace: Arc<Namespace>, log: EventLog) -> Fleet {
+    pub(super) fn new(namespace: Arc<Namespace>, log: EventLog, endings: Arc<Endings>) -> Fleet {
         let limited = namespace.limits.sessions_per_tenant.is_some();
         Fleet {
             namespace,
             marks: WideMarks::default(),
             log: Arc::new(log),
+            endings,
             sessions: AtomicUsize::new(0),
             anonymous: AtomicUsize::new(0),
             tenants: limited.then(Mutex::default),
             latest_created: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Tells what happened, in this order.
+    pub(super) fn tell(&self, events: Vec<Event>) {
+        self.endings.tell_of(&self.namespace.name, &events);
+        self.log.append(events);
     }
 
     /// How much the others have that share a limit with an owner.

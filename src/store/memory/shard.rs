@@ -209,7 +209,7 @@ impl Shard {
         if !events.is_empty()
             && let Some(slot) = self.slots.get(number)
         {
-            slot.fleet.log.append(events);
+            slot.fleet.tell(events);
         }
         if let Some(soonest) = soonest {
             self.look_at(number, soonest);
@@ -362,7 +362,11 @@ mod tests {
                 name: NamespaceName::new(name).expect("a good name"),
                 limits: Limits::default(),
             };
-            Arc::new(Fleet::new(Arc::new(namespace), EventLog::new(1, 1)))
+            Arc::new(Fleet::new(
+                Arc::new(namespace),
+                EventLog::new(1, 1),
+                Arc::default(),
+            ))
         };
         let owner = |user| Owner::new("acme", user, "").expect("a good owner");
         let (here, there) = (fleet("here"), fleet("there"));
@@ -392,7 +396,11 @@ mod tests {
         let limits = Limits::default();
         let name = NamespaceName::new("here").expect("a good name");
         let namespace = Arc::new(Namespace { name, limits });
-        let fleet = Arc::new(Fleet::new(Arc::clone(&namespace), EventLog::new(1, 1)));
+        let fleet = Arc::new(Fleet::new(
+            Arc::clone(&namespace),
+            EventLog::new(1, 1),
+            Arc::default(),
+        ));
         let owner = Owner::new("acme", "ann", "idp").expect("a good owner");
         let address = hashes.of_owner(&namespace.name, &owner);
         let mut shard = Shard::new();

@@ -60,9 +60,14 @@ impl Shared {
             tries += 1;
             let call = self.create_call(place, &spot, create, lane).await?;
             let answer = match lane {
-                Lane::Shared => self.link.call(&call).await?,
+                Lane::Shared => {
+                    let answer = self.link.call(&call).await?;
+                    self.tell_endings(place, &answer, 2);
+                    answer
+                }
                 Lane::Endings => {
                     let (answer, durable) = self.call_ending(&call).await?;
+                    self.tell_endings(place, &answer, 2);
                     if is_ending(&answer) {
                         self.keep_endings(place, &spot, &answer, 2);
                         self.wipe(place, &spot, &answer, 2).await;

@@ -4,4 +4,4 @@ local function lacks(key, field) return redis.call('HEXISTS', key, field) == 0 e
 if entry[1] and (lacks(KEYS[8], '.') or entry[4] and lacks(KEYS[9], 'd')) then
   end_live(ARGV[13], entry[1], EVICTED, now, KEYS[8], KEYS[9])
 end
-return { DONE }
+return { DONE, ended }

@@ -285,6 +285,15 @@ pub(super) fn read_end_reason(byte: u8) -> Option<EndReason> {
     })
 }
 
+/// A tombstone: reason, time and record.
+pub(super) const TOMBSTONE_LEN: usize = 1 + 8 + 16;
+
+/// Why a session ended, and when.
+pub(super) fn read_tombstone(bytes: &[u8]) -> Option<(EndReason, Time)> {
+    let mut reader = Reader(bytes);
+    Some((read_end_reason(reader.byte()?)?, reader.time()?))
+}
+
 pub(super) fn invalidation_reason(reason: InvalidationReason) -> u8 {
     match reason {
         InvalidationReason::Unspecified => 0,

@@ -74,7 +74,8 @@ impl Shared {
             .key(spot.content(id))
             .key(spot.credentials(id))
             .arg(pack::id(id));
-        self.link.call(&call).await?;
+        let answer = self.link.call(&call).await?;
+        self.tell_endings(place, &answer, 1);
         Ok(())
     }
 }

@@ -14,9 +14,9 @@ use super::Shared;
 use super::keys::Spot;
 use super::link::Call;
 use super::{pack, scripts};
-use crate::session::names::NamespaceName;
+use crate::session::names::{NamespaceName, SessionId};
 use crate::session::time::Time;
-use crate::store::Place;
+use crate::store::{Ended, Place};
 
 /// What was ended lately.
 #[derive(Default)]
@@ -70,6 +70,22 @@ impl Recent {
 }
 
 impl Shared {
+    /// Tells of what a script has ended: the list at `place_in_answer`.
+    pub(super) fn tell_endings(&self, place: &Place, answer: &Value, place_in_answer: usize) {
+        for (id, tombstone) in listed(answer, place_in_answer) {
+            let Some((reason, at)) = pack::read_tombstone(tombstone) else {
+                continue;
+            };
+            self.endings.tell(reason, || Ended {
+                namespace: place.namespace.name.clone(),
+                owner: place.owner.clone(),
+                id,
+                reason,
+                at,
+            });
+        }
+    }
+
     /// Keeps what a script has ended: the list at `place_in_answer`, of ids and packed tombstones. Sees to it
     /// that content goes whose key the script could not declare.
     pub(super) fn keep_endings(
@@ -79,29 +95,17 @@ impl Shared {
         answer: &Value,
         place_in_answer: usize,
     ) {
-        let Value::Array(values) = answer else {
-            return;
-        };
-        let Some(Value::Array(ended)) = values.get(place_in_answer) else {
-            return;
-        };
-        let (pairs, _) = ended.as_chunks::<2>();
-        for pair in pairs {
-            let [Value::BulkString(id), Value::BulkString(tombstone)] = pair else {
-                continue;
-            };
-            let Some(id) = &pack::read_id(id) else {
-                continue;
-            };
+        let buried = buried_in(answer, place_in_answer);
+        for Buried { id, tombstone } in &buried {
             let call = self
                 .call_on_record(&scripts::ASSERT, place, spot)
                 .key(spot.content(id))
                 .key(spot.credentials(id))
                 .arg(pack::id(id))
-                .arg(tombstone.as_slice());
+                .arg(*tombstone);
             self.recent.keep(Ending::Call(call));
         }
-        if !pairs.is_empty() {
+        if !buried.is_empty() {
             let limits = &place.namespace.limits;
             let now = self.now();
             let fleet = self.fleets.of(&place.namespace);
@@ -118,18 +122,8 @@ impl Shared {
         answer: &Value,
         place_in_answer: usize,
     ) {
-        let Value::Array(values) = answer else {
-            return;
-        };
-        let Some(Value::Array(ended)) = values.get(place_in_answer) else {
-            return;
-        };
-        let (pairs, _) = ended.as_chunks::<2>();
-        let ids = pairs.iter().filter_map(|[id, _]| match id {
-            Value::BulkString(id) => Some(id.clone()),
-            _ => None,
-        });
-        let ids: Vec<_> = ids.collect();
+        let buried = buried_in(answer, place_in_answer);
+        let ids: Vec<_> = buried.iter().map(|buried| pack::id(&buried.id)).collect();
         let call = self.settle_call(place, spot, &ids);
         if !ids.is_empty() && self.link.call(&call).await.is_err() {
             tracing::debug!("content of ended sessions is left to the sweep");
@@ -182,6 +176,38 @@ impl Shared {
             }
         }
     }
+}
+
+/// A session that a script has ended, whose id stands for nothing else.
+struct Buried<'a> {
+    id: SessionId,
+    tombstone: &'a [u8],
+}
+
+fn buried_in(answer: &Value, place_in_answer: usize) -> Vec<Buried<'_>> {
+    let listed = listed(answer, place_in_answer);
+    let buried = listed.filter(|(_, tombstone)| tombstone.len() == pack::TOMBSTONE_LEN);
+    buried
+        .map(|(id, tombstone)| Buried { id, tombstone })
+        .collect()
+}
+
+/// Ids and packed tombstones, as a script lists what it has ended.
+fn listed(answer: &Value, place_in_answer: usize) -> impl Iterator<Item = (SessionId, &[u8])> {
+    let list = match answer {
+        Value::Array(values) => match values.get(place_in_answer) {
+            Some(Value::Array(list)) => list.as_slice(),
+            _ => &[],
+        },
+        _ => &[],
+    };
+    let (pairs, _) = list.as_chunks::<2>();
+    pairs.iter().filter_map(|pair| match pair {
+        [Value::BulkString(id), Value::BulkString(tombstone)] => {
+            Some((pack::read_id(id)?, tombstone.as_slice()))
+        }
+        _ => None,
+    })
 }
 
 /// Asserts recent endings whenever the link sees a failover, for as long as the store is there.

@@ -13,7 +13,8 @@ local tenant, user, issuer = struct.unpack('<Hc0Hc0Hc0', who)
 -- Beside the marks: the id of the cell's last event, and the latest creation that was dated ahead.
 local marks = redis.call('HMGET', MARKS, ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], 'e', 'l')
 local last_event = marks[6] or '0-0'
--- What this call ended: id, packed tombstone, id, …
+-- What this call ended: id, packed tombstone, id, … The tombstone of an id that bears another session by now is
+-- one byte longer: nothing of it is to be asserted or cleared away later.
 local ended = {}
 
 local function millis(time) return string.format('%.0f', time) end
@@ -183,8 +184,7 @@ local function forget(id, content, credentials)
     local reason, at = ending(entry[1], entry[2], marks, now)
     if reason then
       end_live(id, entry[1], reason, at, content, credentials)
-      -- The id gets another session at once: nothing of it is to be cleared away later.
-      ended[#ended], ended[#ended - 1] = nil, nil
+      ended[#ended] = ended[#ended] .. '-'
     end
   end
   redis.call('HDEL', GRAVES, id)

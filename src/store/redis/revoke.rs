@@ -145,6 +145,7 @@ impl Shared {
         if revocation.dry_run {
             return Ok((meant, durable));
         }
+        self.tell_endings(place, &answer, 2);
         if let Target::All = target {
             let _ = fields.list()?;
             let at = fields.time()?;

@@ -43,6 +43,7 @@ impl Shared {
         let (answer, durable) = self.call_ending(&call).await?;
         match reply::read(answer.clone())? {
             Reply::Done(mut fields) => {
+                self.tell_endings(place, &answer, 7);
                 self.keep_endings(place, &spot, &answer, 7);
                 insist(durable)?;
                 let session = fields.session_with_state()?;

@@ -46,4 +46,4 @@ for i = 13, #ARGV do
 end
 local left = tonumber(redis.call('HGET', OWNER, 'n') or 0)
 if left <= 0 and redis.call('EXISTS', GRAVES) == 0 then redis.call('UNLINK', OWNER) end
-return { DONE, #dead, lateness, millis(now) }
+return { DONE, #dead, lateness, millis(now), ended }

@@ -182,10 +182,11 @@ impl Shared {
             .collect();
         let owners = self.with_owners(namespace, spots.clone()).await?;
         let known: HashSet<_> = owners.iter().map(|(_, spot)| spot.hash).collect();
-        let mut calls: Vec<Call> = Vec::new();
+        let (mut calls, mut places) = (Vec::new(), Vec::new());
         for (place, spot) in &owners {
             for ids in sessions[&spot.hash].chunks(SLICE) {
                 calls.push(self.settle_call(place, spot, ids));
+                places.push(place);
             }
         }
         let orphans: Vec<Call> = spots
@@ -194,7 +195,14 @@ impl Shared {
             .map(|spot| orphan_call(spot, &sessions[&spot.hash]))
             .collect();
         settled.owners = spots.len();
-        for answer in self.link.call_many(&calls).await {
+        let answers = self.link.call_many(&calls).await;
+        // All of them, also when one has failed: who ended a session is the only one that tells of it.
+        for (place, answer) in places.into_iter().zip(&answers) {
+            if let Ok(answer) = answer {
+                self.tell_endings(place, answer, 4);
+            }
+        }
+        for answer in answers {
             let mut fields = reply::read_done(answer?)?;
             swept.ended += fields.count()?;
             let lag = Duration::from_millis(u64::try_from(fields.int()?).unwrap_or(0));

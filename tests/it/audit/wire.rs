@@ -15,22 +15,27 @@ use tenure::config::{ApiKey, Callers, Config, Grant, Grpc, Http, Rule};
 use tenure::session::limits::Limits;
 use tenure::session::names::NamespaceName;
 use tenure::{server, store};
+use tenure_client::proto::v1;
+use tenure_client::proto::v1::begin_refresh_response::Outcome;
+use tenure_client::proto::v1::credential::Secret;
+use tenure_client::proto::v1::credential_service_client::CredentialServiceClient;
 use tenure_client::{
     Code, Error, InvalidationReason, Options, Selector, Sessions, Tenure, TraceContext, Uuid,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
 
 use super::{Line, events, text, verified};
 
-struct Service {
+pub(super) struct Service {
     grpc: SocketAddr,
     stop: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
 }
 
 /// Namespaces by how they are recorded: `off`, `on`, `required`.
-fn config(log: &Path) -> Config {
+pub(super) fn config(log: &Path) -> Config {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let levels = [
         ("off", Level::Off),
@@ -62,8 +67,8 @@ fn config(log: &Path) -> Config {
 }
 
 impl Service {
-    async fn start(config: Config) -> Service {
-        let store = store::open(&config.store).await.expect("a memory store");
+    pub(super) async fn start(config: Config) -> Service {
+        let store = store::open(&config.store).await.expect("a store");
         let bound = server::bind(config, store).expect("bound");
         let grpc = bound.grpc_address();
         let running = bound.start().await.expect("started");
@@ -80,18 +85,18 @@ impl Service {
         Options::new(&format!("http://{}", self.grpc)).repetitions(0)
     }
 
-    async fn client(&self) -> Tenure {
+    pub(super) async fn client(&self) -> Tenure {
         Tenure::connect(self.options()).await.expect("connected")
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.stop.cancel();
         let ended = self.running.await.expect("no panic");
         ended.expect("a clean end");
     }
 }
 
-fn of(client: &Tenure, namespace: &str, user: &str) -> Sessions {
+pub(super) fn of(client: &Tenure, namespace: &str, user: &str) -> Sessions {
     client.namespace(namespace).owner("acme", user)
 }
 
@@ -233,11 +238,14 @@ async fn credentials_and_keys_are_recorded_and_no_secret_is() {
     credentials.put("github", secret).await.expect("kept");
     credentials.get("github").await.expect("read");
     credentials.get("gitlab").await.expect_err("not there");
-    credentials.delete("github").await.expect("destroyed");
+    credentials.names().await.expect("listed");
     let server = format!("http://{}", service.grpc);
+    refresh_twice(&server, &id).await;
+    credentials.delete("github").await.expect("destroyed");
     let commands = tokio::task::spawn_blocking(move || {
         for arguments in [
             &["keys", "status"][..],
+            &["keys", "rewrap"],
             &[
                 "keys",
                 "destroy",
@@ -267,18 +275,89 @@ async fn credentials_and_keys_are_recorded_and_no_secret_is() {
             ["PutCredential", "credential_written", "ok", ""],
             ["GetCredential", "credential_read", "ok", ""],
             ["GetCredential", "", "refused", "CREDENTIAL_NOT_FOUND"],
+            ["ListCredentials", "credentials_listed", "ok", ""],
+            ["BeginRefresh", "refresh_begun", "ok", ""],
+            ["AbandonRefresh", "refresh_abandoned", "ok", ""],
+            ["BeginRefresh", "refresh_begun", "ok", ""],
+            ["CompleteRefresh", "refresh_completed", "ok", ""],
+            ["CompleteRefresh", "", "refused", "REFRESH_LEASE_LOST"],
+            ["BeginRefresh", "credential_read", "ok", ""],
             ["DeleteCredential", "credential_deleted", "ok", ""],
             ["GetKeyStatus", "", "ok", ""],
+            ["RewrapKeys", "keys_rewrapped", "ok", ""],
             ["DestroyTenantKey", "tenant_key_destroyed", "ok", ""],
         ]
     );
     assert_eq!(text(&lines[2], "credential"), "github");
     assert_eq!(text(&lines[2], "session"), text(&lines[0], "session"));
-    assert_eq!(text(&lines[6], "tenant"), "acme");
+    for line in &lines[5..=10] {
+        assert_eq!(text(line, "credential"), "github");
+        assert_eq!(text(line, "session"), text(&lines[0], "session"));
+    }
+    let destroyed = lines.last().expect("the last");
+    assert_eq!(text(destroyed, "tenant"), "acme");
     for file in super::files_with(log.path(), "") {
         let written = fs::read_to_string(&file).expect("text");
         assert!(!written.contains(CANARY), "{}", file.display());
     }
+}
+
+/// Gives the right to refresh back once, then refreshes; then twice finds that it was done.
+async fn refresh_twice(server: &str, id: &str) {
+    let endpoint = Endpoint::from_shared(server.to_owned()).expect("an address");
+    let channel = endpoint.connect().await.expect("connected");
+    let mut client = CredentialServiceClient::new(channel);
+    let owner = Some(v1::Owner {
+        tenant: "acme".to_owned(),
+        user: "ada".to_owned(),
+        issuer: String::new(),
+    });
+    let begin = v1::BeginRefreshRequest {
+        namespace: "required".to_owned(),
+        owner: owner.clone(),
+        session_id: id.to_owned(),
+        name: "github".to_owned(),
+        stale_version: 1,
+        ..v1::BeginRefreshRequest::default()
+    };
+    let lease = |begun: tonic::Response<v1::BeginRefreshResponse>| {
+        let Some(Outcome::Lease(lease)) = begun.into_inner().outcome else {
+            panic!("somebody else refreshed it");
+        };
+        lease.lease_id
+    };
+    let leased = client.begin_refresh(begin.clone()).await;
+    let abandon = v1::AbandonRefreshRequest {
+        namespace: begin.namespace.clone(),
+        owner: owner.clone(),
+        session_id: id.to_owned(),
+        name: begin.name.clone(),
+        lease_id: lease(leased.expect("a lease")),
+    };
+    let abandoned = client.abandon_refresh(abandon).await;
+    abandoned.expect("given back");
+    let leased = client.begin_refresh(begin.clone()).await;
+    let complete = v1::CompleteRefreshRequest {
+        namespace: begin.namespace.clone(),
+        owner,
+        session_id: id.to_owned(),
+        name: begin.name.clone(),
+        lease_id: lease(leased.expect("a lease")),
+        credential: Some(v1::Credential {
+            secret: Some(Secret::Opaque(CANARY.as_bytes().to_vec())),
+        }),
+    };
+    let completed = client.complete_refresh(complete.clone()).await;
+    completed.expect("stored");
+    let foreign = v1::CompleteRefreshRequest {
+        lease_id: Uuid::new_v4().to_string(),
+        ..complete
+    };
+    let lost = client.complete_refresh(foreign).await;
+    lost.expect_err("no such lease");
+    let found = client.begin_refresh(begin).await;
+    let found = found.expect("an answer").into_inner().outcome;
+    assert!(matches!(found, Some(Outcome::Refreshed(it)) if it.version == 2));
 }
 
 fn rule(allow: &str, namespace: &str) -> Rule {

@@ -1,8 +1,10 @@
 //! Several instances on one Redis.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 use tenure::config::redis::RedisConfig;
 use tenure::session::event::{Change, What};
 use tenure::session::marks::Subject;
@@ -51,6 +53,13 @@ async fn each_session_ends_once_whoever_sweeps() {
     }
     let namespace = fleet();
     let mut watch = instances[0].watch(&namespace, None).await.expect("a watch");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    for instance in &instances {
+        let told = Arc::clone(&told);
+        instance.tell_endings_to(Box::new(move |ended| {
+            told.lock().push((ended.id, ended.reason));
+        }));
+    }
     fill(&instances[0], &namespace, SESSIONS, &state(&[])).await;
     let half = Revocation {
         selector: Selector::Wide(Subject::User {
@@ -102,6 +111,9 @@ async fn each_session_ends_once_whoever_sweeps() {
         assert_eq!(*reason, expected);
     }
     endings.sort_unstable();
+    let mut told = told.lock();
+    told.sort_unstable();
+    assert_eq!(*told, endings, "one of them tells of each");
     endings.dedup();
     assert_eq!(endings.len(), SESSIONS);
 }

@@ -14,8 +14,8 @@ use tenure::session::owner_record::{
 use tenure::session::record::Session;
 use tenure::store::status::{Glance, InUse, Status};
 use tenure::store::{
-    Answer, Cursor, Held, Namespace, Place, Revocation, Revoked, Store, StoreError, Swept,
-    TenantKeys, Watch,
+    Answer, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store, StoreError,
+    Swept, TenantKeys, Watch,
 };
 use tokio::sync::watch;
 
@@ -167,6 +167,8 @@ impl Store for FakeStore {
     async fn watch(&self, _: &Arc<Namespace>, _: Option<Cursor>) -> Answer<Watch> {
         Err(StoreError::CursorExpired)
     }
+
+    fn tell_endings_to(&self, _: Listener) {}
 
     async fn sweep(&self, _: usize) -> Answer<Swept> {
         self.sweeps.fetch_add(1, Ordering::SeqCst);

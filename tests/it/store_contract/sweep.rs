@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tenure::session::limits::{AtSessionLimit, Limits};
 use tenure::session::marks::Subject;
 use tenure::session::owner_record::{Create, OnExisting};
 use tenure::session::refusal::EndReason;
 use tenure::store::Selector;
 
 use crate::support::backend::Backend;
-use crate::support::world::{IDLE, LIFETIME, REVOKED, World};
+use crate::support::world::{IDLE, LIFETIME, MOMENT, REVOKED, World};
 
 /// Long enough for every deadline to be noticed.
 const SLACK: Duration = Duration::from_secs(2);
 
 pub(crate) async fn ends_each_once_with_its_cause(backend: &dyn Backend) {
     let world = World::open(backend).await;
+    let told = world.told();
     let mut watch = world.watch_from_now().await;
     let mut expected = HashMap::new();
     for user in ["ann", "bob", ""] {
@@ -54,6 +56,76 @@ pub(crate) async fn ends_each_once_with_its_cause(backend: &dyn Backend) {
     let ended = world.endings(&mut watch).await;
     assert_eq!(ended.len(), expected.len(), "each once");
     assert_eq!(ended.into_iter().collect::<HashMap<_, _>>(), expected);
+    expected.retain(|_, reason| *reason != EndReason::Deleted);
+    assert_eq!(told.lock().len(), expected.len(), "told once");
+    let mut told = told.lock();
+    let told = told.drain(..).map(|ended| (ended.id, ended.reason));
+    assert_eq!(told.collect::<HashMap<_, _>>(), expected);
+}
+
+/// Whoever is told hears of each ending once, whichever step it was part of.
+pub(crate) async fn tells_of_endings_wherever_they_happen(backend: &dyn Backend) {
+    let world = World::with_limits(backend, |limits| {
+        limits.sessions_per_owner = 2;
+        limits.at_session_limit = AtSessionLimit::EndLeastRecent;
+    })
+    .await;
+    let told = world.told();
+    let took = || {
+        let mut told = told.lock();
+        let ended = told.drain(..).map(|ended| {
+            assert_eq!(ended.namespace, world.namespace.name);
+            (ended.owner, ended.id, ended.reason, ended.at)
+        });
+        ended.collect::<Vec<_>>()
+    };
+    let ann = world.user("ann");
+    let first = world.make_plain(&ann).await;
+    let second = world.make_plain(&ann).await;
+    assert_eq!(took(), []);
+    world.make_plain(&ann).await;
+    let now = world.now().await;
+    let evicted = (ann.owner.clone(), first.id, EndReason::Evicted, now);
+    assert_eq!(took(), [evicted]);
+    world.revoke(Selector::Id(second.id.clone())).await;
+    let revoked = (ann.owner.clone(), second.id, REVOKED, now);
+    assert_eq!(took(), [revoked]);
+    world.revoke(Selector::Owner(ann.owner.clone())).await;
+    assert_eq!(took().len(), 1);
+    world.pass(MOMENT).await;
+
+    // An id that is free again, while nobody has swept.
+    let bob = world.user("bob");
+    let brief = Create {
+        idle_ttl: MOMENT,
+        ..world.plain()
+    };
+    let over = world.make(&bob, brief.clone()).await;
+    let ended_at = world.now().await.after(MOMENT);
+    world.pass(Limits::default().tombstone_ttl + MOMENT).await;
+    let again = Create {
+        record_id: world.plain().record_id,
+        ..brief
+    };
+    world.make(&bob, again).await;
+    let expired = (
+        bob.owner.clone(),
+        over.id.clone(),
+        EndReason::ExpiredIdle,
+        ended_at,
+    );
+    assert_eq!(took(), [expired]);
+    world.pass(Limits::default().tombstone_ttl + MOMENT).await;
+    let live = world.make_plain(&bob).await;
+    world.rotate_to(&bob, &live.id, &over.id).await.unwrap();
+    let expired = took();
+    assert_eq!(expired.len(), 1, "the rotation itself is no ending");
+    assert_eq!(
+        (&expired[0].1, expired[0].2),
+        (&over.id, EndReason::ExpiredIdle)
+    );
+    assert!(world.store.end(&bob, &over.id).await.unwrap());
+    assert_eq!(took(), [], "the call tells of it");
 }
 
 pub(crate) async fn ends_what_a_mark_covers_once(backend: &dyn Backend) {
@@ -66,6 +138,7 @@ pub(crate) async fn ends_what_a_mark_covers_once(backend: &dyn Backend) {
     }
     let other = world.owner("other", "ann", "idp");
     let stays = world.make_plain(&other).await;
+    let told = world.told();
     let mut watch = world.watch_from_now().await;
     world
         .revoke(Selector::Wide(Subject::Tenant("acme".into())))
@@ -76,6 +149,12 @@ pub(crate) async fn ends_what_a_mark_covers_once(backend: &dyn Backend) {
     let ended = world.endings(&mut watch).await;
     assert_eq!(ended.len(), 50);
     assert!(ended.iter().all(|(_, reason)| *reason == REVOKED));
+    let mut told = std::mem::take(&mut *told.lock());
+    assert_eq!(told.len(), 50, "told once");
+    told.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    told.dedup_by(|a, b| a.id == b.id);
+    assert_eq!(told.len(), 50, "told once");
+    assert!(told.iter().all(|ended| ended.reason == REVOKED));
     assert!(world.is_alive(&other, &stays.id).await);
     assert_eq!(world.held().await, 1);
 }

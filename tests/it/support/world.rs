@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 use tenure::session::event::{Change, Event, What};
 use tenure::session::limits::Limits;
 use tenure::session::names::{NamespaceName, Owner, RecordId, RequestId, SessionId};
@@ -18,8 +19,8 @@ use tenure::session::state::State;
 use tenure::session::time::Time;
 use tenure::store::memory::Bounds;
 use tenure::store::{
-    Answer, Cursor, Logged, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError,
-    Watch,
+    Answer, Cursor, Ended, Logged, Namespace, Place, Revocation, Revoked, Selector, Store,
+    StoreError, Watch,
 };
 
 use super::backend::{Backend, TimeMachine};
@@ -82,6 +83,15 @@ impl World {
     /// The same over another store.
     pub(crate) fn over(self, store: Arc<dyn Store>) -> World {
         World { store, ..self }
+    }
+
+    /// What the store tells of endings from now on.
+    pub(crate) fn told(&self) -> Arc<Mutex<Vec<Ended>>> {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let listener = move |ended| heard.lock().push(ended);
+        self.store.tell_endings_to(Box::new(listener));
+        told
     }
 
     pub(crate) async fn now(&self) -> Time {
