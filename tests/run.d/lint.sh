@@ -35,6 +35,7 @@ lint_python_style() {
 
 lint_python_types() {
   "$venv/bin/mypy" --cache-dir "$target/mypy" --config-file tests/blackbox/pyproject.toml tests/blackbox
+  "$venv/bin/mypy" --cache-dir "$target/mypy-operate" --config-file tests/operate/pyproject.toml tests/operate
 }
 
 # The files of tests/run.d are checked as what they are: parts of tests/run.
