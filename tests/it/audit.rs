@@ -3,6 +3,7 @@
 mod commands;
 mod endings;
 mod killed;
+mod synced;
 mod wire;
 
 use std::path::{Path, PathBuf};

@@ -16,12 +16,12 @@ use tokio::task::JoinSet;
 use super::{events, text, verified};
 
 /// The binary as a service. It is killed with the test.
-struct Service {
+pub(super) struct Service {
     child: Child,
     url: String,
 }
 
-fn serve(log: &Path, key: Option<&Path>) -> Command {
+pub(super) fn serve(log: &Path, key: Option<&Path>) -> Command {
     let mut command = Command::new("/bin/sh");
     // What writes beyond a limit on files is to get an error, not a signal.
     command.args([
@@ -52,7 +52,7 @@ fn serve(log: &Path, key: Option<&Path>) -> Command {
 }
 
 impl Service {
-    fn start(mut command: Command) -> Service {
+    pub(super) fn start(mut command: Command) -> Service {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -73,7 +73,7 @@ impl Service {
         }
     }
 
-    async fn client(&self) -> Tenure {
+    pub(super) async fn client(&self) -> Tenure {
         let options = Options::new(&self.url).repetitions(0);
         Tenure::connect(options).await.expect("connected")
     }
@@ -85,7 +85,7 @@ impl Service {
     }
 
     /// As an operator does. The clients of this test are asked to go, so they must be able to hear it.
-    async fn terminate(&mut self) {
+    pub(super) async fn terminate(&mut self) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status();
         assert!(sent.expect("a signal").success());
@@ -105,7 +105,7 @@ impl Drop for Service {
     }
 }
 
-fn of(client: &Tenure, namespace: &str) -> Sessions {
+pub(super) fn of(client: &Tenure, namespace: &str) -> Sessions {
     client.namespace(namespace).owner("acme", "ada")
 }
 

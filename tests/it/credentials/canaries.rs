@@ -1,32 +1,42 @@
 //! Secrets that are planted everywhere and found nowhere but in their place.
 
-use std::io::{BufRead as _, BufReader};
+use std::fmt::Debug;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
-use tempfile::NamedTempFile;
+use secrecy::ExposeSecret as _;
+use tempfile::{NamedTempFile, TempDir};
+use tenure::callers::new_key;
 use tenure::session::names::{CredentialName, NamespaceName, Owner, SessionId};
 use tenure::store::{Namespace, Place};
+use tenure_client::proto::admin_v1 as admin;
 use tenure_client::proto::v1;
+use tokio::task::spawn_blocking;
 use tonic::transport::Endpoint;
+use tonic::{Request, Status};
 
 use super::{Caller, Fleet, SECRET, config, opaque, tokens};
 
 const CANARY: &str = "canary7f3a";
 
-/// A service in a process of its own, which logs all that it can.
+/// A service in a process of its own, which tells all that it can.
 struct Loud {
     child: Child,
     log: NamedTempFile,
-    address: String,
+    audit: TempDir,
+    grpc: String,
+    http: String,
 }
 
 impl Loud {
-    fn start() -> Loud {
+    fn start(settings: &[&str]) -> Loud {
         let log = NamedTempFile::new().expect("a file");
+        let audit = TempDir::new().expect("a directory");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("TENURE_") {
@@ -34,8 +44,12 @@ impl Loud {
             }
         }
         command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
-        command.args(["--set", "log.filter=trace"]);
-        command.args(["--set", &format!("namespaces.{SECRET}.encrypt_state=true")]);
+        let directory = format!("audit.directory={}", audit.path().display());
+        let encrypts = format!("namespaces.{SECRET}.encrypt_state=true");
+        let own = ["log.filter=trace", "audit.sink=file", &directory, &encrypts];
+        for setting in own.iter().chain(settings) {
+            command.args(["--set", setting]);
+        }
         let stderr = log.reopen().expect("the same file");
         let mut child = command
             .stdin(Stdio::null())
@@ -48,15 +62,59 @@ impl Loud {
         BufReader::new(stdout)
             .read_line(&mut line)
             .expect("it speaks");
-        let words = line
-            .strip_prefix("tenure listening grpc=")
-            .expect("it says where");
-        let address = words.split(' ').next().expect("an address").to_owned();
+        let at = |name: &str| {
+            let mut words = line.split(' ');
+            let found = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            found.expect("it says where").to_owned()
+        };
+        let (grpc, http) = (at("grpc"), at("http"));
         Loud {
             child,
             log,
-            address,
+            audit,
+            grpc,
+            http,
         }
+    }
+
+    async fn caller(&self) -> Caller {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.grpc));
+        let channel = endpoint.expect("an address").connect().await;
+        Caller::new(channel.expect("connected"), SECRET)
+    }
+
+    fn http(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: tenure\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("asked");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        answer
+    }
+
+    /// Everything that the service tells beside its answers, once it has ended: what it is, what proves that it
+    /// was heard, and the text. Another way to tell something belongs here.
+    fn outputs(mut self) -> Vec<(&'static str, &'static str, String)> {
+        let metrics = self.http("/metrics");
+        let ready = self.http("/readyz") + &self.http("/livez");
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(sent.expect("a signal").success());
+        assert!(self.child.wait().expect("our own child").success());
+        let mut audit = String::new();
+        for entry in std::fs::read_dir(self.audit.path()).expect("a directory") {
+            let file = std::fs::read(entry.expect("an entry").path()).expect("a file");
+            audit += &String::from_utf8_lossy(&file);
+        }
+        let log = std::fs::read(self.log.path()).expect("a log");
+        let log = String::from_utf8_lossy(&log).into_owned();
+        assert!(log.contains("lifecycle"), "the log is on");
+        vec![
+            ("log", "TRACE", log),
+            ("metrics", "tenure_calls_limit", metrics),
+            ("probes", "200 OK", ready),
+            ("audit", "CreateSession", audit),
+        ]
     }
 }
 
@@ -68,17 +126,45 @@ impl Drop for Loud {
     }
 }
 
+/// What callers were told, but for what is theirs.
+#[derive(Default)]
+struct Told(Vec<(&'static str, String)>);
+
+impl Told {
+    fn hear(&mut self, what: &'static str, told: &impl Debug) {
+        self.0.push((what, format!("{told:?}")));
+    }
+
+    fn refused<T>(&mut self, answer: Result<T, Status>) {
+        let status = answer.err().expect("refused");
+        // As it is on the wire, details and trailing metadata included.
+        let details = String::from_utf8_lossy(status.details()).into_owned();
+        self.hear("errors", &(&status, details));
+    }
+
+    /// Asserts that none of it, and nothing that the service told elsewhere, holds a canary.
+    async fn holds_none_of(self, canaries: &[&str], service: Loud) {
+        // Clients must be able to hear that they are asked to go.
+        let outputs = spawn_blocking(|| service.outputs()).await.expect("told");
+        for (what, proof, text) in &outputs {
+            assert!(text.contains(proof), "{what} was not heard");
+        }
+        let told = self.0.iter().map(|(what, text)| (*what, text));
+        let outputs = outputs.iter().map(|(what, _, text)| (*what, text));
+        for (what, text) in told.chain(outputs) {
+            for canary in canaries {
+                let line = text.lines().find(|line| line.contains(canary));
+                assert_eq!(line, None, "{canary} in {what}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn secrets_stay_in_their_place() {
-    let service = Loud::start();
-    let endpoint = Endpoint::from_shared(format!("http://{}", service.address));
-    let channel = endpoint
-        .expect("an address")
-        .connect()
-        .await
-        .expect("connected");
-    let mut ann = Caller::new(channel, SECRET);
-    let mut seen: Vec<String> = Vec::new();
+    let service = Loud::start(&[]);
+    let mut ann = service.caller().await;
+    let mut told = Told::default();
 
     let mut watch = ann
         .sessions
@@ -95,7 +181,7 @@ async fn secrets_stay_in_their_place() {
     request
         .credentials
         .insert("first".to_owned(), opaque(CANARY));
-    seen.push(format!("{:?}", request.credentials));
+    told.hear("debug", &request.credentials);
     let value = Value {
         kind: Some(Kind::StringValue(CANARY.to_owned())),
     };
@@ -104,16 +190,18 @@ async fn secrets_stay_in_their_place() {
     };
     request.state = Some(state.clone());
     let secret = tokens(CANARY, CANARY);
-    seen.push(format!("{secret:?} {:?}", secret.secret));
+    told.hear("debug", &(&secret, &secret.secret));
     let created = ann.create(request.clone()).await.expect("made");
     assert_eq!(created.state, Some(state));
-    seen.push(without_place(created));
-    ann.put(&id, "second", secret.clone()).await.expect("put");
+    told.hear("session", &without_place(created));
+    ann.put(&id, "token", secret.clone()).await.expect("put");
     assert_eq!(
-        ann.get(&id, "second").await.expect("got"),
+        ann.get(&id, "token").await.expect("got"),
         (secret.clone(), 1)
     );
-    seen.push(without_place(ann.session(&id).await.expect("got")));
+    told.hear("names", &ann.names(&id).await.expect("listed"));
+    let seen = ann.session(&id).await.expect("got");
+    told.hear("session", &without_place(seen));
     let listed = v1::ListSessionsRequest {
         namespace: SECRET.to_owned(),
         owner: Some(ann.owner.clone()),
@@ -125,56 +213,130 @@ async fn secrets_stay_in_their_place() {
         .await
         .expect("listed")
         .into_inner();
-    seen.extend(listed.sessions.into_iter().map(without_place));
-    // Errors: the id is taken, the name is bad, too large, not there, somebody else's.
-    let huge = CANARY.repeat(10_000);
-    for answer in [
-        ann.create(request).await.map(drop),
-        ann.put(&id, CANARY.repeat(9).as_str(), secret.clone())
-            .await
-            .map(drop),
-        ann.put(&id, "third", opaque(&huge)).await.map(drop),
-        ann.get(&id, "none").await.map(drop),
-        ann.for_user("acme", "bob")
-            .get(&id, "second")
-            .await
-            .map(drop),
-    ] {
-        let status = answer.expect_err("refused");
-        seen.push(status.message().to_owned());
-        seen.push(String::from_utf8_lossy(status.details()).into_owned());
+    for session in listed.sessions {
+        told.hear("session", &without_place(session));
     }
+    // The id is taken, the name is bad, too large, not there, somebody else's, no lease of theirs.
+    let huge = CANARY.repeat(10_000);
+    told.refused(ann.create(request).await);
+    told.refused(
+        ann.put(&id, CANARY.repeat(9).as_str(), secret.clone())
+            .await,
+    );
+    told.refused(ann.put(&id, "third", opaque(&huge)).await);
+    told.refused(ann.get(&id, "none").await);
+    told.refused(ann.for_user("acme", "bob").get(&id, "token").await);
+    let lease = ann.lease(ann.refresh(&id, 1)).await;
+    let other = v1::RefreshLease {
+        lease_id: uuid::Uuid::new_v4().to_string(),
+        ..lease.clone()
+    };
+    told.refused(ann.complete(&id, &other, secret.clone()).await);
+    told.refused(ann.complete(&id, &lease, opaque(&huge)).await);
+    hear_the_admin(&mut ann, &mut told).await;
     ann.end(&id).await;
+    told.refused(ann.session(&id).await);
     for _ in 0..3 {
         let event = watch.next().await.expect("open").expect("an event");
         if let Some(mut event) = event.event {
+            // Who may watch is told the id.
             event.session_id.clear();
-            seen.push(format!("{event:?}"));
+            told.hear("events", &event);
         }
     }
-    let found = seen.iter().find(|seen| seen.contains(CANARY));
-    assert_eq!(found, None);
-    let logged = std::fs::read_to_string(service.log.path()).expect("a log");
-    assert!(logged.contains("credential_read"), "the service was heard");
-    assert!(logged.contains("TRACE"), "at every level");
-    let line = logged.lines().find(|line| line.contains(CANARY));
-    assert_eq!(line, None);
+    drop((watch, ann));
+    told.holds_none_of(&[CANARY], service).await;
+}
+
+/// Asks the administration all that it can be asked, and changes the keys.
+async fn hear_the_admin(ann: &mut Caller, told: &mut Told) {
+    let asked = &mut ann.admin;
+    let status = asked.get_key_status(admin::GetKeyStatusRequest {}).await;
+    told.hear("admin", &status.expect("told").into_inner());
+    let rotated = asked.rotate_keys(admin::RotateKeysRequest {}).await;
+    told.hear("admin", &rotated.expect("told").into_inner());
+    let rewrapped = asked.rewrap_keys(admin::RewrapKeysRequest {}).await;
+    let mut progress = rewrapped.expect("told").into_inner();
+    while let Some(one) = progress.next().await {
+        told.hear("admin", &one.expect("told"));
+    }
+    let request = admin::ListNamespacesRequest::default();
+    let namespaces = asked.list_namespaces(request).await;
+    told.hear("admin", &namespaces.expect("told").into_inner());
+    let request = admin::GetStoreStatusRequest::default();
+    let store = asked.get_store_status(request).await;
+    told.hear("admin", &store.expect("told").into_inner());
+}
+
+/// A key of the service, keys that are none, tokens that are none: the service says which of them failed, and
+/// never what was shown.
+#[tokio::test]
+async fn what_callers_show_stays_with_them() {
+    let (key, hash) = new_key();
+    let (other, _) = new_key();
+    let (key, other) = (key.expose_secret(), other.expose_secret());
+    let service = Loud::start(&[
+        &format!("callers.apikey.crm.hashes=[\"{}\"]", hash.show()),
+        "policy.crm.callers=[\"apikey:crm\"]",
+        "policy.crm.allow=[\"server\"]",
+        &format!("policy.crm.namespaces=[\"{SECRET}\"]"),
+    ]);
+    let mut ann = service.caller().await;
+    let mut told = Told::default();
+    let shown = |name: &'static str, value: &str, request| {
+        let mut request = Request::new(request);
+        let value = value.parse().expect("a header");
+        request.metadata_mut().insert(name, value);
+        request
+    };
+    let request = ann.new_session();
+    let good = shown("authorization", &format!("Bearer {key}"), request.clone());
+    let created = ann.sessions.create_session(good).await.expect("made");
+    told.hear("session", &created.into_inner());
+    let elsewhere = v1::CreateSessionRequest {
+        namespace: "elsewhere".to_owned(),
+        ..request.clone()
+    };
+    let denied = shown("authorization", &format!("Bearer {key}"), elsewhere);
+    told.refused(ann.sessions.create_session(denied).await);
+    let token = format!("{CANARY}.{CANARY}.{CANARY}");
+    for (name, value) in [
+        ("authorization", format!("Bearer {other}")),
+        ("authorization", format!("Bearer {key}{key}")),
+        ("authorization", format!("Basic {key}")),
+        ("authorization", key.to_owned()),
+        ("authorization", format!("Bearer {}", &key[..key.len() - 1])),
+        ("authorization", format!("Bearer {token}")),
+        ("x-api-key", key.to_owned()),
+    ] {
+        let request = shown(name, &value, request.clone());
+        told.refused(ann.sessions.create_session(request).await);
+    }
+    let mut proved = shown("authorization", &format!("Bearer {key}"), request);
+    let token = token.parse().expect("a header");
+    proved.metadata_mut().insert("tenure-user-token", token);
+    let created = ann.sessions.create_session(proved).await;
+    told.hear("session", &created.expect("made").into_inner());
+    drop(ann);
+    // Also without what all keys begin with.
+    let bare = |key: &str| key.trim_start_matches("tnr_")[..20].to_owned();
+    let canaries = [CANARY, &bare(key), &bare(other)];
+    told.holds_none_of(&canaries, service).await;
 }
 
 /// A session without the id and the state, where the caller's own canaries belong.
-fn without_place(session: v1::Session) -> String {
+fn without_place(session: v1::Session) -> v1::Session {
     assert!(
         !session
             .credential_names
             .iter()
             .any(|name| name.contains(CANARY))
     );
-    let rest = v1::Session {
+    v1::Session {
         id: String::new(),
         state: None,
         ..session
-    };
-    format!("{rest:?}")
+    }
 }
 
 #[tokio::test]
