@@ -15,9 +15,10 @@ WORKDIR /src
 # The dependencies, under empty sources in place of ours: this layer lasts until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 COPY clients/rust/Cargo.toml clients/rust/Cargo.toml
-RUN mkdir -p src clients/rust/src \
+RUN mkdir -p src clients/rust/src clients/rust/examples/overhead \
     && echo 'fn main() {}' >src/main.rs \
     && cp src/main.rs build.rs \
+    && cp src/main.rs clients/rust/examples/overhead/main.rs \
     && touch src/lib.rs clients/rust/src/lib.rs \
     && cargo build --locked --profile "$PROFILE" --bin tenure
 
@@ -27,7 +28,8 @@ COPY proto proto
 COPY clients/rust clients/rust
 COPY src src
 RUN touch build.rs src/main.rs src/lib.rs clients/rust/src/lib.rs \
-    && cargo install --locked --path . --profile "$PROFILE" --bin tenure --root /out --no-track
+    && cargo build --locked --profile "$PROFILE" --bin tenure \
+    && install -D target/*/tenure /out/tenure
 
 # libc, libgcc, certificate authorities; its user is 65532.
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -40,7 +42,7 @@ LABEL org.opencontainers.image.title="Tenure" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY LICENSE /usr/share/doc/tenure/LICENSE
-COPY --from=build /out/bin/tenure /usr/local/bin/tenure
+COPY --from=build /out/tenure /usr/local/bin/tenure
 USER 65532:65532
 # Beyond loopback it listens when the configuration says so, and who may call: docs/SECURITY.md.
 EXPOSE 7070 7071

@@ -100,6 +100,8 @@ def test_the_pod_in_memory_serves(image: Path, tmp_path: Path, ports: dict[str, 
             path = container[probe]["httpGet"]["path"]
             with urlopen(f"http://127.0.0.1:{ports['http']}{path}", timeout=30) as answer:
                 assert answer.status == 200, probe
+        with urlopen(f"http://127.0.0.1:{ports['http']}/metrics", timeout=30) as answer:
+            assert b"tenure_" in answer.read(), "what a ServiceMonitor scrapes"
         tester = release.the("Pod")["spec"]["containers"]
         assert [found["name"] for found in tester] == ["grpc", "http"]
         for asking in tester:

@@ -39,6 +39,9 @@ install_operate_tools() {
 install_operate_packages() {
   need openssl openssl
   need unshare util-linux
+  need debootstrap debootstrap
+  need redis-server redis-server
+  need promtool prometheus
   local wanted=tests/operate/requirements.txt
   ! cmp -s "$wanted" "$operate_venv/requirements.txt" || return 0
   need python3 python3 python3-venv
