@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::session::limits::{LimitExceeded, LimitName};
 use crate::session::refusal::{EndReason, InvalidationReason, Refusal};
 use crate::sessions::Error;
 use crate::store::StoreError;
+
+mod reason;
+
+use reason::Reason;
 
 /// The domain of every `ErrorInfo`.
 const DOMAIN: &str = "tenure";
@@ -28,94 +32,80 @@ impl From<Error> for Status {
         match error {
             Error::Store(error) => of_store(error),
             Error::NamespaceUnknown => Told::new(
-                Code::InvalidArgument,
-                "NAMESPACE_UNKNOWN",
+                Reason::NamespaceUnknown,
                 "the namespace is not in this service's configuration",
             )
             .field("namespace", "is not in this service's configuration")
             .into(),
             // One answer, whatever is wrong with what the caller showed. The log knows more.
             Error::CallerUnknown => Told::new(
-                Code::Unauthenticated,
-                "CALLER_UNKNOWN",
+                Reason::CallerUnknown,
                 "this service does not know the caller; show a valid token, API key or client certificate",
             )
             .into(),
             Error::CallerNotAllowed => Told::new(
-                Code::PermissionDenied,
-                "CALLER_NOT_ALLOWED",
+                Reason::CallerNotAllowed,
                 "the caller may not do this here; `tenure policy test` says what this service's policy allows",
             )
             .into(),
             Error::OwnerNotProved => Told::new(
-                Code::PermissionDenied,
-                "OWNER_NOT_PROVED",
+                Reason::OwnerNotProved,
                 "this namespace wants owners proved: pass the user's own valid access token as \
                  tenure-user-token, and name no other owner and no other time of login than it does",
             )
             .into(),
             Error::EncryptionNotConfigured => Told::new(
-                Code::FailedPrecondition,
-                "ENCRYPTION_NOT_CONFIGURED",
+                Reason::EncryptionNotConfigured,
                 "this service has no key to encrypt with; its operator gives it one with keys.file",
             )
             .into(),
             Error::Unreadable => Told::new(
-                Code::DataLoss,
-                "DATA_UNREADABLE",
+                Reason::DataUnreadable,
                 "what is kept does not open: its tenant's key was destroyed, or somebody has changed it",
             )
             .into(),
             Error::KeyUnavailable => Told::new(
-                Code::Unavailable,
-                "KEY_UNAVAILABLE",
+                Reason::KeyUnavailable,
                 "this instance does not have the key that is needed; its log says which",
             )
             .retry(RETRY_KEY)
             .into(),
             Error::KeysAtFault => Told::new(
-                Code::FailedPrecondition,
-                "KEYS_AT_FAULT",
+                Reason::KeysAtFault,
                 "the keys cannot be read, the old ones stay in force; this service's log says why",
             )
             .into(),
             Error::RefreshInProgress => Told::new(
-                Code::Aborted,
-                "REFRESH_IN_PROGRESS",
+                Reason::RefreshInProgress,
                 "somebody else is refreshing this credential and was not done in time; ask again",
             )
             .into(),
             Error::Overloaded => Told::new(
-                Code::ResourceExhausted,
-                "OVERLOADED",
+                Reason::Overloaded,
                 "too many calls are in progress; try again shortly",
             )
             .retry(RETRY_SOON)
             .into(),
             Error::ShuttingDown => Told::new(
-                Code::Unavailable,
-                "SHUTTING_DOWN",
+                Reason::ShuttingDown,
                 "this instance is going down; another one will serve you",
             )
             .retry(RETRY_SOON)
             .into(),
             Error::DeadlineExceeded => Told::new(
-                Code::DeadlineExceeded,
-                "DEADLINE_EXCEEDED",
+                Reason::DeadlineExceeded,
                 "the deadline passed; the call was applied wholly or not at all: repeat it with the \
                  same request_id",
             )
             .into(),
             Error::AuditUnavailable => Told::new(
-                Code::Unavailable,
-                "AUDIT_UNAVAILABLE",
+                Reason::AuditUnavailable,
                 "this namespace does nothing that cannot be recorded, and the audit cannot be written now",
             )
             .retry(RETRY_AUDIT)
             .into(),
             Error::LogNotOwned => Told::new(
-                Code::FailedPrecondition,
-                "LOG_NOT_OWNED",
+                Reason::LogNotOwned,
                 "the log of this process is not the service's own; change it where the process was started",
             )
             .into(),
@@ -127,8 +117,7 @@ impl From<Error> for Status {
 /// A fault of the service itself. The log says which; the caller is not told.
 pub(super) fn internal() -> Status {
     Told::new(
-        Code::Internal,
-        "INTERNAL",
+        Reason::Internal,
         "the service failed; its log has the details under this call's correlation id",
     )
     .into()
@@ -137,8 +126,7 @@ pub(super) fn internal() -> Status {
 /// A request that could not even be decoded.
 pub(super) fn malformed() -> Status {
     Told::new(
-        Code::InvalidArgument,
-        "INVALID_FIELD",
+        Reason::InvalidField,
         "the request is not a well-formed message",
     )
     .field("", "the request is not a well-formed message")
@@ -148,8 +136,7 @@ pub(super) fn malformed() -> Status {
 /// A request beyond the largest message.
 pub(super) fn too_large(maximum: usize) -> Status {
     Told::new(
-        Code::ResourceExhausted,
-        "MESSAGE_TOO_LARGE",
+        Reason::MessageTooLarge,
         format!("the request is larger than the {maximum} bytes that this service takes"),
     )
     .with("limit", "max_message_bytes")
@@ -160,8 +147,7 @@ pub(super) fn too_large(maximum: usize) -> Status {
 /// A request in a compression that the service does not speak.
 pub(super) fn compression_unsupported() -> Status {
     Told::new(
-        Code::Unimplemented,
-        "COMPRESSION_UNSUPPORTED",
+        Reason::CompressionUnsupported,
         "the request is compressed; send it uncompressed",
     )
     .into()
@@ -169,52 +155,41 @@ pub(super) fn compression_unsupported() -> Status {
 
 /// A method that does not exist.
 pub(super) fn method_unknown() -> Status {
-    Told::new(
-        Code::Unimplemented,
-        "METHOD_UNKNOWN",
-        "this service has no such method",
-    )
-    .into()
+    Told::new(Reason::MethodUnknown, "this service has no such method").into()
 }
 
 fn of_store(error: StoreError) -> Status {
     match error {
         StoreError::Refused(refusal) => of_refusal(refusal),
         StoreError::Full => Told::new(
-            Code::ResourceExhausted,
-            "STORE_FULL",
+            Reason::StoreFull,
             "the store is full; reading and ending sessions still works",
         )
         .into(),
         StoreError::Unavailable { retry_after } => Told::new(
-            Code::Unavailable,
-            "STORE_UNAVAILABLE",
+            Reason::StoreUnavailable,
             "the store does not answer",
         )
         .retry(retry_after)
         .into(),
         StoreError::Unsafe => Told::new(
-            Code::Unavailable,
-            "STORE_UNSAFE",
+            Reason::StoreUnsafe,
             "the store's settings could lose sessions silently; this service's log names the setting",
         )
         .into(),
         StoreError::ClockSkew => Told::new(
-            Code::Unavailable,
-            "CLOCK_SKEW",
+            Reason::ClockSkew,
             "the clocks of this instance and of its store are apart",
         )
         .into(),
         StoreError::NotDurable => Told::new(
-            Code::Unavailable,
-            "INVALIDATION_NOT_DURABLE",
+            Reason::InvalidationNotDurable,
             "the ending is in force, but would not survive a failover yet; repeat the call",
         )
         .retry(RETRY_SOON)
         .into(),
         StoreError::CursorExpired => Told::new(
-            Code::OutOfRange,
-            "CURSOR_EXPIRED",
+            Reason::CursorExpired,
             "the event log does not reach back to this cursor; drop what you hold and start anew",
         )
         .into(),
@@ -224,63 +199,53 @@ fn of_store(error: StoreError) -> Status {
 fn of_refusal(refusal: Refusal) -> Status {
     match refusal {
         Refusal::NotFound => Told::new(
-            Code::NotFound,
-            "SESSION_NOT_FOUND",
+            Reason::SessionNotFound,
             "there is no such session for this owner",
         )
         .into(),
         Refusal::Ended(reason) => ended(reason),
         Refusal::SessionExists => Told::new(
-            Code::AlreadyExists,
-            "SESSION_EXISTS",
+            Reason::SessionExists,
             "this owner has, or recently had, a session with this id",
         )
         .into(),
         Refusal::ConversationExists => Told::new(
-            Code::AlreadyExists,
-            "CONVERSATION_EXISTS",
+            Reason::ConversationExists,
             "the conversation has a live session; on_existing can return or replace it",
         )
         .into(),
         Refusal::RevisionMismatch { current } => Told::new(
-            Code::Aborted,
-            "REVISION_MISMATCH",
+            Reason::RevisionMismatch,
             format!("the session is at revision {current}; read it again and decide anew"),
         )
         .with("revision", current.to_string())
         .into(),
         Refusal::AuthenticationRevoked => Told::new(
-            Code::FailedPrecondition,
-            "AUTHENTICATION_REVOKED",
+            Reason::AuthenticationRevoked,
             "logins of that time have been revoked; the user has to sign in again",
         )
         .into(),
         Refusal::NotAnInteger => Told::new(
-            Code::FailedPrecondition,
-            "NOT_AN_INTEGER",
+            Reason::NotAnInteger,
             "a key to increment holds something else than an integer",
         )
         .into(),
         Refusal::NotAList => Told::new(
-            Code::FailedPrecondition,
-            "NOT_A_LIST",
+            Reason::NotAList,
             "a key to append to holds something else than a list",
         )
         .into(),
         Refusal::IntegerOutOfRange => Told::new(
-            Code::OutOfRange,
-            "INTEGER_OUT_OF_RANGE",
+            Reason::IntegerOutOfRange,
             "the sum would lie beyond plus or minus 2^53-1, which not every language holds exactly",
         )
         .into(),
         Refusal::Limit(exceeded) => limit(exceeded),
-        Refusal::Invalid { field, why } => Told::new(
-            Code::InvalidArgument,
-            "INVALID_FIELD",
-            format!("{field} {why}"),
-        )
-        .field(field, why)
-        .into(),
+        Refusal::Invalid { field, why } => {
+            Told::new(Reason::InvalidField, format!("{field} {why}"))
+                .field(field, why)
+                .into()
+        }
         Refusal::FieldLimit { field, exceeded } => {
             let LimitExceeded { limit, maximum, .. } = exceeded;
             let why = match limit {
@@ -289,43 +254,35 @@ fn of_refusal(refusal: Refusal) -> Status {
                 }
                 _ => format!("holds a key of more than {maximum} bytes"),
             };
-            Told::new(
-                Code::InvalidArgument,
-                "INVALID_FIELD",
-                format!("{field} {why}"),
-            )
-            .field(field, why)
-            .exceeded(exceeded)
-            .into()
+            Told::new(Reason::InvalidField, format!("{field} {why}"))
+                .field(field, why)
+                .exceeded(exceeded)
+                .into()
         }
         Refusal::RequestIdReused => Told::new(
-            Code::InvalidArgument,
-            "REQUEST_ID_REUSED",
+            Reason::RequestIdReused,
             "this request_id was used for another request; use a new one for each",
         )
         .field("request_id", "was used for another request")
         .into(),
         Refusal::CredentialNotFound => Told::new(
-            Code::NotFound,
-            "CREDENTIAL_NOT_FOUND",
+            Reason::CredentialNotFound,
             "the session has no credential of this name",
         )
         .into(),
         Refusal::LeaseLost => Told::new(
-            Code::Aborted,
-            "REFRESH_LEASE_LOST",
+            Reason::RefreshLeaseLost,
             "the lease has run out, or the credential was written or destroyed since it was given",
         )
         .into(),
-        Refusal::CredentialChanged => contended("CREDENTIAL_CHANGED"),
-        Refusal::OtherRecord => contended("SESSION_CHANGED"),
+        Refusal::CredentialChanged => contended(Reason::CredentialChanged),
+        Refusal::OtherRecord => contended(Reason::SessionChanged),
     }
 }
 
 /// What the use cases have tried again in vain.
-fn contended(reason: &'static str) -> Status {
+fn contended(reason: Reason) -> Status {
     Told::new(
-        Code::Aborted,
         reason,
         "others keep changing the same at the same time; try again",
     )
@@ -334,25 +291,27 @@ fn contended(reason: &'static str) -> Status {
 }
 
 fn ended(reason: EndReason) -> Status {
-    let text = match reason {
-        EndReason::ExpiredIdle => "was not used for its idle TTL",
-        EndReason::ExpiredAbsolute => "reached its longest lifetime",
-        EndReason::Deleted => "was deleted",
-        EndReason::Rotated => "has another id now",
-        EndReason::Replaced => "was replaced by a newer one",
-        EndReason::Evicted => "made room for a newer one",
+    let (reason, text) = match reason {
+        EndReason::ExpiredIdle => (Reason::SessionExpiredIdle, "was not used for its idle TTL"),
+        EndReason::ExpiredAbsolute => (
+            Reason::SessionExpiredAbsolute,
+            "reached its longest lifetime",
+        ),
+        EndReason::Deleted => (Reason::SessionDeleted, "was deleted"),
+        EndReason::Rotated => (Reason::SessionRotated, "has another id now"),
+        EndReason::Replaced => (Reason::SessionReplaced, "was replaced by a newer one"),
+        EndReason::Evicted => (Reason::SessionEvicted, "made room for a newer one"),
         EndReason::Invalidated(why) => {
             let (name, text) = invalidation(why);
             return Told::new(
-                Code::NotFound,
-                reason.code(),
+                Reason::SessionInvalidated,
                 format!("the session was ended: {text}"),
             )
             .with("end_reason", name)
             .into();
         }
     };
-    Told::new(Code::NotFound, reason.code(), format!("the session {text}")).into()
+    Told::new(reason, format!("the session {text}")).into()
 }
 
 fn invalidation(reason: InvalidationReason) -> (&'static str, &'static str) {
@@ -380,70 +339,66 @@ fn limit(exceeded: LimitExceeded) -> Status {
     let LimitExceeded { maximum, asked, .. } = exceeded;
     let (reason, text) = match exceeded.limit {
         LimitName::StateBytes => (
-            "STATE_TOO_LARGE",
+            Reason::StateTooLarge,
             format!(
                 "the state would take {asked} bytes of at most {maximum}: store summaries and filters, \
                  not result sets"
             ),
         ),
         LimitName::McpBytes => (
-            "STATE_TOO_LARGE",
+            Reason::StateTooLarge,
             format!("the MCP context would take {asked} bytes of at most {maximum}"),
         ),
         LimitName::StateKeys => (
-            "TOO_MANY_KEYS",
+            Reason::TooManyKeys,
             format!(
                 "the state would have {asked} keys of at most {maximum}: store summaries and filters, \
                  not result sets"
             ),
         ),
         LimitName::StateKeyBytes | LimitName::StateDepth => (
-            "STATE_TOO_LARGE",
+            Reason::StateTooLarge,
             format!("the state asks for {asked} of at most {maximum}"),
         ),
         LimitName::SessionsPerOwner => (
-            "TOO_MANY_SESSIONS",
+            Reason::TooManySessions,
             format!("the owner would have {asked} sessions of at most {maximum}: end one first"),
         ),
         LimitName::SessionsPerTenant => (
-            "TOO_MANY_SESSIONS",
+            Reason::TooManySessions,
             format!("the tenant would have {asked} sessions of at most {maximum}"),
         ),
         LimitName::AnonymousSessions => (
-            "TOO_MANY_SESSIONS",
+            Reason::TooManySessions,
             format!("the namespace would have {asked} anonymous sessions of at most {maximum}"),
         ),
         LimitName::ClaimsPerOwner => (
-            "TOO_MANY_CLAIMS",
+            Reason::TooManyClaims,
             format!("the owner would hold {asked} claims of at most {maximum}"),
         ),
         LimitName::CredentialsPerSession => (
-            "TOO_MANY_CREDENTIALS",
+            Reason::TooManyCredentials,
             format!("the session would have {asked} credentials of at most {maximum}"),
         ),
         LimitName::CredentialBytes => (
-            "CREDENTIAL_TOO_LARGE",
+            Reason::CredentialTooLarge,
             format!("the credential takes {asked} bytes of at most {maximum}"),
         ),
     };
-    Told::new(Code::ResourceExhausted, reason, text)
-        .exceeded(exceeded)
-        .into()
+    Told::new(reason, text).exceeded(exceeded).into()
 }
 
 /// A status as it is put together.
 struct Told {
-    code: Code,
-    reason: &'static str,
+    reason: Reason,
     text: String,
     metadata: HashMap<String, String>,
     details: ErrorDetails,
 }
 
 impl Told {
-    fn new(code: Code, reason: &'static str, text: impl Into<String>) -> Told {
+    fn new(reason: Reason, text: impl Into<String>) -> Told {
         Told {
-            code,
             reason,
             text: text.into(),
             metadata: HashMap::new(),
@@ -476,7 +431,7 @@ impl Told {
 impl From<Told> for Status {
     fn from(mut told: Told) -> Status {
         told.details
-            .set_error_info(told.reason, DOMAIN, told.metadata);
-        Status::with_error_details(told.code, told.text, told.details)
+            .set_error_info(told.reason.as_str(), DOMAIN, told.metadata);
+        Status::with_error_details(told.reason.code(), told.text, told.details)
     }
 }
