@@ -49,7 +49,9 @@ impl Exit {
     fn of_call(error: &Error) -> Exit {
         match error.kind() {
             ErrorKind::Overloaded => return Exit::Unavailable,
-            ErrorKind::CredentialNotFound | ErrorKind::NotFound | ErrorKind::Ended(_) => {
+            ErrorKind::CredentialNotFound
+            | ErrorKind::SessionNotFound
+            | ErrorKind::SessionEnded(_) => {
                 return Exit::NotFound;
             }
             _ => {}

@@ -48,7 +48,7 @@ fn advice(error: &Error) -> Option<&'static str> {
             "show who calls: --token or --api-key, or a client certificate with --tls-cert and --tls-key"
         }
         ErrorKind::CallerNotAllowed => "ask for the right, or call as somebody who has it",
-        ErrorKind::NotFound => {
+        ErrorKind::SessionNotFound => {
             "check namespace, tenant, user and issuer: a session of another owner is not found"
         }
         ErrorKind::NamespaceUnknown => {

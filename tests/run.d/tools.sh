@@ -3,7 +3,8 @@
 # Python packages are pinned in tests/requirements.txt.
 
 cargo_deny_version=0.20.2
-buf_version=1.75.0
+# The one that the TypeScript client makes its stubs with.
+buf_version=$(sed -n 's/.*"@bufbuild.buf": "\(.*\)".*/\1/p' clients/typescript/package.json)
 
 # Everything that a run makes is under the one target directory, and is kept between runs.
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")

@@ -53,7 +53,7 @@ async fn main() -> Result<(), Error> {
     let (done, ()) = tokio::try_join!(invalidating.into_future(), drop_what_ends(watch, cache))?;
     println!("ended: {}", done.ended_count.unwrap_or_default());
     if let Err(error) = ada.get(&laptop.id).await
-        && let ErrorKind::Ended(EndReason::Invalidated(why)) = error.kind()
+        && let ErrorKind::SessionEnded(EndReason::Invalidated(why)) = error.kind()
     {
         println!("the laptop is told: {}", why.as_str());
     }

@@ -42,7 +42,7 @@ async fn search_orders(
 fn answer(found: Result<String, Error>) -> Result<String, Error> {
     match found {
         Err(error) => match error.kind() {
-            ErrorKind::Ended(EndReason::Invalidated(why)) => Ok(format!(
+            ErrorKind::SessionEnded(EndReason::Invalidated(why)) => Ok(format!(
                 "You were signed out ({}). Please sign in again.",
                 why.as_str()
             )),

@@ -6,7 +6,7 @@ use tonic::Streaming;
 
 use crate::error::Error;
 use crate::proto::admin_v1 as wire;
-use crate::transport::{CallOptions, Stub, Transport};
+use crate::transport::{Beside, CallOptions, Stub, Transport};
 
 mod status;
 
@@ -121,7 +121,7 @@ impl Admin {
         let rpc = |stub: Stub, request| async move { stub.admin().rewrap_keys(request).await };
         let message = wire::RewrapKeysRequest {};
         // It may take longer than any call: no deadline.
-        let request = self.transport.request(None, message).await?;
+        let request = self.transport.request(&Beside::default(), message).await?;
         Ok(Rewrap(self.transport.send(request, &rpc).await?))
     }
 

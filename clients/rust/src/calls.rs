@@ -37,7 +37,7 @@ macro_rules! settable {
 
             /// Stands in every line that the service logs about this call.
             pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
-                self.options.correlation_id = Some(id.into());
+                self.options.beside.correlation_id = Some(id.into());
                 self
             }
         }

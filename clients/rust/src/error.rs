@@ -36,7 +36,7 @@ pub enum ErrorKind {
         field: String,
     },
     /// The service refused fields of the request: [`Error::violations`].
-    InvalidFields,
+    InvalidField,
     /// The namespace is not one of those that the service knows.
     NamespaceUnknown,
     /// The request id was used for another request.
@@ -45,20 +45,14 @@ pub enum ErrorKind {
     CallerUnknown,
     /// This caller may not do this here.
     CallerNotAllowed,
+    /// The namespace wants owners proved, and [`crate::Sessions::user_token`] did not prove this one.
+    OwnerNotProved,
     /// There is no such session for this owner.
-    NotFound,
+    SessionNotFound,
     /// The session has ended, and this is its owner.
-    Ended(EndReason),
+    SessionEnded(EndReason),
     /// The session has no such credential.
     CredentialNotFound,
-    /// The service has no key to encrypt credentials with.
-    EncryptionNotConfigured,
-    /// Somebody else is refreshing the credential, and was not done in time.
-    RefreshInProgress,
-    /// Somebody else has the right to refresh by now.
-    RefreshLeaseLost,
-    /// What is kept does not open: its tenant's key was destroyed, or somebody has changed it.
-    Unreadable,
     /// The session's id is taken.
     SessionExists,
     /// The conversation has a live session.
@@ -68,6 +62,12 @@ pub enum ErrorKind {
         /// The revision it is at; `None` if the service did not say.
         current: Option<i64>,
     },
+    /// Others kept changing the same at the same time. The call has been repeated in vain.
+    Contended,
+    /// Somebody else is refreshing the credential, and was not done in time.
+    RefreshInProgress,
+    /// Somebody else has the right to refresh by now.
+    RefreshLeaseLost,
     /// The login is older than an invalidation: the user has to sign in again.
     AuthenticationRevoked,
     /// An increment of something that is not an integer.
@@ -78,18 +78,56 @@ pub enum ErrorKind {
     IntegerOutOfRange,
     /// The events after this cursor are gone: drop what you hold and start anew.
     CursorExpired,
-    /// A limit of the namespace: [`Error::limit`].
+    /// The state, or the MCP context, is too large: store summaries and filters, not result sets. Which limit, here and
+    /// below: [`Error::limit`].
+    StateTooLarge,
+    /// The state has too many top-level keys.
+    TooManyKeys,
+    /// The owner, the tenant or the anonymous owners together have too many live sessions.
+    TooManySessions,
+    /// The owner holds too many claims.
+    TooManyClaims,
+    /// The session has too many credentials.
+    TooManyCredentials,
+    /// The credential is too large.
+    CredentialTooLarge,
+    /// The whole request is too large.
+    MessageTooLarge,
+    /// Another limit of the namespace, which this client does not know.
     LimitExceeded,
     /// The service has too much to do right now.
     Overloaded,
     /// The store holds as much as it may.
     StoreFull,
+    /// The service's store does not answer. This and what follows down to [`ErrorKind::ShuttingDown`] is
+    /// [`Error::is_unavailable`].
+    StoreUnavailable,
+    /// The store's settings could lose sessions silently: the service does not use it.
+    StoreUnsafe,
+    /// The clocks of the service and of its store are apart.
+    ClockSkew,
     /// The ending is in force, but would not survive a failover yet: repeat it.
     InvalidationNotDurable,
-    /// The service or its store is away, or going down.
+    /// This instance of the service does not have the key that is needed.
+    KeyUnavailable,
+    /// What happens in this namespace must be recorded, and cannot be now.
+    AuditUnavailable,
+    /// This instance of the service is going down.
+    ShuttingDown,
+    /// The service cannot be reached, or something on the way there says so.
     Unavailable,
+    /// The service has no key to encrypt credentials with.
+    EncryptionNotConfigured,
+    /// The service cannot read its keys.
+    KeysAtFault,
+    /// What is kept does not open: its tenant's key was destroyed, or somebody has changed it.
+    DataUnreadable,
     /// The deadline passed. The call was applied wholly or not at all.
     DeadlineExceeded,
+    /// The service does not know this method or this form of it: it is older than the client, or something else.
+    Unsupported,
+    /// The service failed; its log has the details under the correlation id.
+    Internal,
     /// Anything else; see [`Error::code`] and [`Error::reason`].
     Other,
 }
@@ -163,7 +201,15 @@ impl Error {
 
     /// Whether the session is not there for this owner: never was, or has ended.
     pub fn is_not_found(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::NotFound | ErrorKind::Ended(_))
+        matches!(
+            self.0.kind,
+            ErrorKind::SessionNotFound | ErrorKind::SessionEnded(_)
+        )
+    }
+
+    /// Whether the service, or what it needs, is away for now.
+    pub fn is_unavailable(&self) -> bool {
+        self.0.code == Code::Unavailable
     }
 
     /// An option, or an argument that does not fit on the wire.
@@ -192,8 +238,8 @@ impl Error {
         )
     }
 
-    pub(crate) fn token(error: &dyn std::error::Error) -> Error {
-        let message = format!("the function that gives the token failed: {error}");
+    pub(crate) fn token(option: &str, error: &dyn std::error::Error) -> Error {
+        let message = format!("the function that gives the {option} failed: {error}");
         Error::own(ErrorKind::CallerUnknown, Code::Unauthenticated, message)
     }
 

@@ -71,7 +71,7 @@ pub use uuid::Uuid;
 pub use value::{MAX_SAFE_INTEGER, State};
 pub use watch::{Watch, WatchSessions, Watched};
 
-use crate::transport::Transport;
+use crate::transport::{Beside, CallOptions, Token, Transport};
 
 /// A service, or several replicas of one. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
@@ -135,17 +135,18 @@ impl Namespace {
         Sessions {
             namespace: self.clone(),
             owner,
+            user_token: None,
         }
     }
 
     /// Ends every session that the selector covers, at once and everywhere.
     pub fn invalidate(&self, selector: Selector) -> Invalidate {
-        Invalidate::new(self, selector)
+        Invalidate::new(self, selector, CallOptions::default())
     }
 
     /// The lifecycle events of the namespace.
     pub fn watch(&self) -> WatchSessions {
-        WatchSessions::new(self, None)
+        WatchSessions::new(self, None, CallOptions::default())
     }
 }
 
@@ -154,6 +155,7 @@ impl Namespace {
 pub struct Sessions {
     pub(crate) namespace: Namespace,
     pub(crate) owner: Owner,
+    user_token: Option<Token>,
 }
 
 impl Sessions {
@@ -162,6 +164,36 @@ impl Sessions {
     pub fn issuer(mut self, issuer: impl Into<String>) -> Sessions {
         self.owner.issuer = issuer.into();
         self
+    }
+
+    /// Sends the user's own access token with every call: for namespaces that want owners proved (`owner_proof`).
+    #[must_use]
+    pub fn user_token(mut self, token: impl Into<String>) -> Sessions {
+        self.user_token = Some(Token::Fixed(token.into()));
+        self
+    }
+
+    /// Asks for the user's access token before every request. If that fails, the call fails.
+    #[must_use]
+    pub fn user_token_from<F, T, E>(mut self, token: F) -> Sessions
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.user_token = Some(Token::from_fn(token));
+        self
+    }
+
+    /// What this handle says of each of its calls.
+    pub(crate) fn call_options(&self) -> CallOptions {
+        CallOptions {
+            timeout: None,
+            beside: Beside {
+                correlation_id: None,
+                user_token: self.user_token.clone(),
+            },
+        }
     }
 
     /// Makes a session.
@@ -213,7 +245,8 @@ impl Sessions {
 
     /// Ends all sessions of this owner, at once and everywhere.
     pub fn invalidate(&self) -> Invalidate {
-        Invalidate::new(&self.namespace, Selector::Owner(self.owner.clone()))
+        let owner = Selector::Owner(self.owner.clone());
+        Invalidate::new(&self.namespace, owner, self.call_options())
     }
 
     /// Claims a key: `claimed` is true exactly once until the TTL has passed.
@@ -223,6 +256,10 @@ impl Sessions {
 
     /// The lifecycle events of this owner's sessions, and revocations that cover them.
     pub fn watch(&self) -> WatchSessions {
-        WatchSessions::new(&self.namespace, Some(self.owner.clone()))
+        WatchSessions::new(
+            &self.namespace,
+            Some(self.owner.clone()),
+            self.call_options(),
+        )
     }
 }

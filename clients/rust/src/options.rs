@@ -170,14 +170,11 @@ impl Options {
         T: Future<Output = Result<String, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.token = Some(Token::Fresh(Arc::new(move || {
-            let token = token();
-            Box::pin(async move { token.await.map_err(Into::into) })
-        })));
+        self.token = Some(Token::from_fn(token));
         self
     }
 
-    /// Sends tokens and API keys unencrypted beyond loopback too: for where something else encrypts the connection.
+    /// Sends tokens (users' too) and API keys unencrypted beyond loopback as well: for where something else encrypts the connection.
     pub fn allow_plaintext_token(mut self) -> Options {
         self.allow_plaintext_token = true;
         self
@@ -238,17 +235,31 @@ impl Options {
             let why = "use TLS for all addresses or for none";
             return Err(Error::refused("server", why));
         }
-        if self.token.is_some() && !self.allow_plaintext_token {
-            let mut open = addresses.iter().filter(plain);
-            if let Some(address) = open.find(|address| !is_loopback(address)) {
-                let why = format!(
-                    "would travel unencrypted to {address}: use https://, or allow_plaintext_token() where \
-                     something else encrypts the connection"
-                );
-                return Err(Error::refused("token", why));
-            }
+        if self.token.is_some() {
+            self.keeps_secret("token")?;
         }
         Ok(addresses)
+    }
+
+    /// Whether nobody on the way can read what is sent.
+    pub(crate) fn keeps_secret(&self, option: &str) -> Result<(), Error> {
+        if self.allow_plaintext_token {
+            return Ok(());
+        }
+        let addresses = self.uris()?;
+        let mut open = addresses
+            .iter()
+            .filter(|address| address.starts_with("http://"));
+        match open.find(|address| !is_loopback(address)) {
+            None => Ok(()),
+            Some(address) => Err(Error::refused(
+                option,
+                format!(
+                    "would travel unencrypted to {address}: use https://, or allow_plaintext_token() where \
+                     something else encrypts the connection"
+                ),
+            )),
+        }
     }
 
     fn uris(&self) -> Result<Vec<String>, Error> {
@@ -323,6 +334,17 @@ mod tests {
             }
             assert!(options.addresses().is_err(), "{server:?}");
         }
+    }
+
+    #[test]
+    fn both_secrets_are_named_when_only_one_can_be_sent() {
+        let both = [("TENURE_TOKEN", "canary"), ("TENURE_API_KEY", "canary")];
+        let text = from(&both).expect_err("refused").to_string();
+        assert!(
+            text.contains("TENURE_TOKEN") && text.contains("TENURE_API_KEY"),
+            "{text}"
+        );
+        assert!(!text.contains("canary"));
     }
 
     #[test]

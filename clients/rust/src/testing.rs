@@ -1,4 +1,4 @@
-//! A real service for tests: starts the binary, on free ports, over its memory store.
+//! A real service for tests: starts the binary, on free ports, over its memory store unless told otherwise.
 
 use std::io::{BufRead as _, BufReader, Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
@@ -31,22 +31,29 @@ impl Server {
         Server::start_at("127.0.0.1:0", arguments)
     }
 
+    /// Starts it in a folder: paths in its configuration are relative to that.
+    ///
+    /// # Errors
+    /// When there is no binary, or it does not serve.
+    pub fn start_in(folder: &Path, arguments: &[&str]) -> Result<Server> {
+        Server::spawn(Some(folder), "127.0.0.1:0", arguments)
+    }
+
     /// Starts it at a given address, for instance where another one has just ended.
     ///
     /// # Errors
     /// When there is no binary, or it does not serve.
     pub fn start_at(listen: &str, arguments: &[&str]) -> Result<Server> {
-        let binary = binary()?;
+        Server::spawn(None, listen, arguments)
+    }
+
+    fn spawn(folder: Option<&Path>, listen: &str, arguments: &[&str]) -> Result<Server> {
+        let binary = std::path::absolute(binary()?)?;
         let mut command = Command::new(&binary);
-        command.args([
-            "serve",
-            "--listen",
-            listen,
-            "--http",
-            "127.0.0.1:0",
-            "--store",
-            "memory:",
-        ]);
+        if let Some(folder) = folder {
+            command.current_dir(folder);
+        }
+        command.args(["serve", "--listen", listen, "--http", "127.0.0.1:0"]);
         command.args(arguments);
         // Settings of whoever runs the tests are not meant for this service.
         for (name, _) in std::env::vars_os() {

@@ -19,7 +19,7 @@ mod retry;
 use addresses::Addresses;
 use headers::Headers;
 pub use headers::TraceContext;
-pub(crate) use headers::{Token, TraceSource};
+pub(crate) use headers::{Beside, Token, TraceSource};
 use retry::Budget;
 pub(crate) use retry::pause;
 
@@ -47,14 +47,14 @@ impl Stub {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallOptions {
     pub(crate) timeout: Option<Duration>,
-    pub(crate) correlation_id: Option<String>,
+    pub(crate) beside: Beside,
 }
 
 /// A call, with all its repetitions and what else it needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) deadline: Instant,
-    pub(crate) correlation_id: Option<String>,
+    pub(crate) beside: Beside,
 }
 
 /// What all handles of a client share.
@@ -81,7 +81,7 @@ impl Transport {
     fn over(options: &Options, addresses: Addresses) -> Result<Transport, Error> {
         Ok(Transport {
             addresses,
-            headers: Headers::new(options.token.as_ref(), options.trace.clone())?,
+            headers: Headers::new(options)?,
             timeout: options.timeout,
             repetitions: options.repetitions,
             budget: Budget::full(),
@@ -92,7 +92,7 @@ impl Transport {
     pub(crate) fn begin(&self, options: CallOptions) -> Call {
         Call {
             deadline: Instant::now() + options.timeout.unwrap_or(self.timeout),
-            correlation_id: options.correlation_id,
+            beside: options.beside,
         }
     }
 
@@ -149,9 +149,7 @@ impl Transport {
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let trying = async {
-            let mut request = self
-                .request(call.correlation_id.as_deref(), message)
-                .await?;
+            let mut request = self.request(&call.beside, message).await?;
             request.set_timeout(call.deadline.saturating_duration_since(Instant::now()));
             self.send(request, rpc).await
         };
@@ -163,13 +161,11 @@ impl Transport {
     /// A request with what goes beside it.
     pub(crate) async fn request<Q>(
         &self,
-        correlation_id: Option<&str>,
+        beside: &Beside,
         message: Q,
     ) -> Result<Request<Q>, Error> {
         let mut request = Request::new(message);
-        self.headers
-            .add(correlation_id, request.metadata_mut())
-            .await?;
+        self.headers.add(beside, request.metadata_mut()).await?;
         Ok(request)
     }
 

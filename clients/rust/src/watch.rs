@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{Event, EventKind};
 use crate::model::Owner;
 use crate::proto::v1;
-use crate::transport::{CallOptions, Stub, Transport, pause};
+use crate::transport::{Beside, CallOptions, Stub, Transport, pause};
 
 /// A watch being opened.
 #[must_use = "a watch is opened by `.await`"]
@@ -29,7 +29,11 @@ pub struct WatchSessions {
 settable!(WatchSessions);
 
 impl WatchSessions {
-    pub(crate) fn new(namespace: &Namespace, owner: Option<Owner>) -> WatchSessions {
+    pub(crate) fn new(
+        namespace: &Namespace,
+        owner: Option<Owner>,
+        options: CallOptions,
+    ) -> WatchSessions {
         WatchSessions {
             transport: Arc::clone(&namespace.transport),
             message: v1::WatchSessionsRequest {
@@ -38,7 +42,7 @@ impl WatchSessions {
                 ..v1::WatchSessionsRequest::default()
             },
             silence: Duration::from_mins(1),
-            options: CallOptions::default(),
+            options,
         }
     }
 
@@ -68,7 +72,7 @@ impl WatchSessions {
             transport: self.transport,
             message: self.message,
             silence: self.silence,
-            correlation_id: call.correlation_id,
+            beside: call.beside,
             stream: None,
             failures: 0,
             asked_to_wait: None,
@@ -96,7 +100,7 @@ pub struct Watch {
     transport: Arc<Transport>,
     message: v1::WatchSessionsRequest,
     silence: Duration,
-    correlation_id: Option<String>,
+    beside: Beside,
     stream: Option<Streaming<v1::WatchSessionsResponse>>,
     /// How often in a row the stream broke or did not open.
     failures: u32,
@@ -193,8 +197,7 @@ impl Watch {
     /// Opens the stream and waits for its first message, which says where it starts: from there on nothing is missed.
     /// Only then may it be said that it started anew, for whoever hears that reads everything once more.
     async fn try_to_open(&mut self) -> Result<(), Error> {
-        let correlation_id = self.correlation_id.as_deref();
-        let request = self.transport.request(correlation_id, self.message.clone());
+        let request = self.transport.request(&self.beside, self.message.clone());
         let rpc =
             |stub: Stub, request| async move { stub.sessions().watch_sessions(request).await };
         let mut stream = self.transport.send(request.await?, &rpc).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenure_client::{
-    Create, Error, Invalidate, Namespace, OnExisting, Owner, Sessions, Tenure, Watch, show_time,
+    Create, Error, Invalidate, Namespace, OnExisting, Sessions, Tenure, Watch, show_time,
 };
 use tokio::time::timeout;
 
@@ -51,9 +51,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(tenure: &Tenure, namespace: &str, owner: Owner) -> Caller {
+    pub(crate) fn new(tenure: &Tenure, namespace: &str, owner: &Value) -> Caller {
         let namespace = tenure.namespace(namespace);
-        let sessions = namespace.sessions_of(owner);
+        let mut sessions = namespace.sessions_of(arguments::owner(owner));
+        if let Some(token) = owner.get("user_token").and_then(Value::as_str) {
+            sessions = sessions.user_token(token);
+        }
         Caller {
             namespace,
             sessions,

@@ -10,7 +10,7 @@ use tenure_client::{Options, Tenure};
 
 mod calls;
 
-use calls::{Caller, Failed, Watches, arguments, show};
+use calls::{Caller, Failed, Watches, show};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -19,8 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for line in io::stdin().lock().lines() {
         let call: Value = serde_json::from_str(&line?)?;
         let text = |name: &str| call[name].as_str().unwrap_or_default();
-        let owner = arguments::owner(&call["owner"]);
-        let caller = Caller::new(&tenure, text("namespace"), owner);
+        let caller = Caller::new(&tenure, text("namespace"), &call["owner"]);
         let mut watches = Watches::new();
         let answer = caller.call(text("do"), &call["with"], &mut watches);
         let shown = match answer.await {

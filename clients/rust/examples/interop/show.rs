@@ -149,7 +149,9 @@ pub(crate) fn error(error: &Error) -> Value {
     };
     let mut shown = json!({"reason": error.reason(), "code": code});
     match error.kind() {
-        ErrorKind::Ended(EndReason::Invalidated(why)) => shown["end_reason"] = why.as_str().into(),
+        ErrorKind::SessionEnded(EndReason::Invalidated(why)) => {
+            shown["end_reason"] = why.as_str().into();
+        }
         ErrorKind::RevisionMismatch {
             current: Some(revision),
         } => shown["revision"] = (*revision).into(),

@@ -41,7 +41,7 @@ impl ClaimOnce {
                 request_id: new_request_id(),
             },
             ttl,
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 

@@ -67,7 +67,7 @@ impl Create {
             idle_ttl: None,
             max_lifetime: None,
             own_request_id: true,
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 

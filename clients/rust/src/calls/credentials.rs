@@ -30,6 +30,8 @@ pub(crate) struct Place {
     pub(crate) namespace: String,
     pub(crate) owner: v1::Owner,
     pub(crate) session_id: String,
+    /// What its owner's handle says of each call.
+    pub(crate) options: CallOptions,
 }
 
 /// A message about one credential.
@@ -55,6 +57,7 @@ impl Credentials {
                 namespace: sessions.namespace.name.clone(),
                 owner: sessions.owner.clone().into(),
                 session_id,
+                options: sessions.call_options(),
             },
         }
     }
@@ -65,7 +68,7 @@ impl Credentials {
         PutCredential {
             transport: Arc::clone(&self.place.transport),
             message: named!(self.place, name.into(), PutCredentialRequest { credential }),
-            options: CallOptions::default(),
+            options: self.place.options.clone(),
         }
     }
 
@@ -74,7 +77,7 @@ impl Credentials {
         GetCredential {
             transport: Arc::clone(&self.place.transport),
             message: named!(self.place, name.into(), GetCredentialRequest {}),
-            options: CallOptions::default(),
+            options: self.place.options.clone(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Credentials {
         DeleteCredential {
             transport: Arc::clone(&self.place.transport),
             message: named!(self.place, name.into(), DeleteCredentialRequest {}),
-            options: CallOptions::default(),
+            options: self.place.options.clone(),
         }
     }
 
@@ -96,16 +99,15 @@ impl Credentials {
                 owner: Some(self.place.owner.clone()),
                 session_id: self.place.session_id.clone(),
             },
-            options: CallOptions::default(),
+            options: self.place.options.clone(),
         }
     }
 
     /// The token set, refreshed if it does not hold for another minute. Of all processes that ask at once, one calls
     /// its `refresh`; the others wait for its result.
     ///
-    /// If `refresh` fails, the right to refresh is given back, and its error is the caller's. If this future is
-    /// dropped while it runs, nobody knows whether the refresh token was used: the lease is left to run out, and the
-    /// next holder is told [`RefreshLease::uncertain`].
+    /// If `refresh` fails, or this future is dropped while it runs, the right to refresh is given back. Its error is
+    /// the caller's.
     pub fn with_fresh_token<'a, F, R, E>(
         &self,
         name: impl Into<String>,

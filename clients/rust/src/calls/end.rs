@@ -27,7 +27,7 @@ impl End {
                 owner: Some(sessions.owner.clone().into()),
                 session_id,
             },
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 
@@ -62,7 +62,11 @@ pub struct Invalidated {
 }
 
 impl Invalidate {
-    pub(crate) fn new(namespace: &Namespace, selector: Selector) -> Invalidate {
+    pub(crate) fn new(
+        namespace: &Namespace,
+        selector: Selector,
+        options: CallOptions,
+    ) -> Invalidate {
         Invalidate {
             transport: Arc::clone(&namespace.transport),
             message: v1::InvalidateSessionsRequest {
@@ -70,7 +74,7 @@ impl Invalidate {
                 selector: Some(selector.into()),
                 ..v1::InvalidateSessionsRequest::default()
             },
-            options: CallOptions::default(),
+            options,
         }
     }
 

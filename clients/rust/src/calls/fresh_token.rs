@@ -43,11 +43,7 @@ impl<F> fmt::Debug for FreshToken<'_, F> {
 impl<F> FreshToken<'_, F> {
     pub(crate) fn new(place: Place, name: String, refresh: F) -> Self {
         FreshToken {
-            credential: Named {
-                place,
-                name,
-                correlation_id: None,
-            },
+            credential: Named { place, name },
             refresh,
             leeway: DEFAULT_LEEWAY,
             rejected: None,
@@ -84,7 +80,7 @@ impl<F> FreshToken<'_, F> {
 
     /// Stands in every line that the service logs about these calls.
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
-        self.credential.correlation_id = Some(id.into());
+        self.credential.place.options.beside.correlation_id = Some(id.into());
         self
     }
 
@@ -144,17 +140,20 @@ impl<F> FreshToken<'_, F> {
             Begun::Lease { id, lease } => (id, lease),
         };
         let version = lease.version;
+        let held = Held(Some((self.credential, lease_id)));
         match (self.refresh)(lease).await {
             Ok(refreshed) => {
+                let (credential, lease_id) = held.into_inner();
                 // The old refresh token may be spent by now: this goes on even if the caller gives up.
-                let storing = tokio::spawn(self.credential.complete(lease_id, version, refreshed));
+                let storing = tokio::spawn(credential.complete(lease_id, version, refreshed));
                 Ok(storing.await.unwrap_or_else(|_| {
                     Err(Error::unavailable("the runtime is going down".to_owned()))
                 })?)
             }
             Err(error) => {
+                let (credential, lease_id) = held.into_inner();
                 // The lease ends by itself; what the refresh function said is what the caller has to know.
-                let _ = self.credential.abandon(lease_id).await;
+                let _ = credential.abandon(lease_id).await;
                 Err(error)
             }
         }
@@ -180,18 +179,39 @@ enum Begun {
     Lease { id: String, lease: RefreshLease },
 }
 
+/// A lease while the refresh function runs. If nobody waits for that any more, it is given back, so that the others
+/// need not wait for its end.
+struct Held(Option<(Named, String)>);
+
+impl Held {
+    fn into_inner(mut self) -> (Named, String) {
+        self.0.take().expect("taken once")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some((credential, lease_id)) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                let _ = credential.abandon(lease_id).await;
+            });
+        }
+    }
+}
+
 /// One credential.
 struct Named {
     place: Place,
     name: String,
-    correlation_id: Option<String>,
 }
 
 impl Named {
     fn call(&self, timeout: Option<Duration>) -> Call {
         self.place.transport.begin(CallOptions {
             timeout,
-            correlation_id: self.correlation_id.clone(),
+            ..self.place.options.clone()
         })
     }
 

@@ -30,7 +30,7 @@ impl Get {
                 session_id,
                 ..v1::GetSessionRequest::default()
             },
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Touch {
                 owner: Some(sessions.owner.clone().into()),
                 session_id,
             },
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 
@@ -142,7 +142,7 @@ impl List {
                 owner: Some(sessions.owner.clone().into()),
                 ..v1::ListSessionsRequest::default()
             },
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 

@@ -43,7 +43,7 @@ impl Rotate {
                 ..v1::RotateSessionRequest::default()
             },
             own_request_id: true,
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 

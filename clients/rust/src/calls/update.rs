@@ -61,7 +61,7 @@ impl Update {
             },
             fault: None,
             own_request_id: true,
-            options: CallOptions::default(),
+            options: sessions.call_options(),
         }
     }
 

@@ -35,7 +35,7 @@ impl From<Status> for Error {
                 })
                 .collect()
         });
-        let kind = kind(&status, &reason, &metadata);
+        let kind = known(&reason, &metadata).unwrap_or_else(|| by_code(&status, &metadata));
         let code = match kind {
             ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
             _ => status.code(),
@@ -87,54 +87,80 @@ fn connection_lost(status: &Status) -> Option<String> {
 /// What the transport's own timer says, which follows the deadline that a call carries.
 const TIMER: &str = "Timeout expired";
 
-fn kind(status: &Status, reason: &str, metadata: &BTreeMap<String, String>) -> ErrorKind {
-    match reason {
+/// The kind of error that every reason is; `None` for one that this version does not know.
+fn known(reason: &str, metadata: &BTreeMap<String, String>) -> Option<ErrorKind> {
+    Some(match reason {
+        "INVALID_FIELD" => ErrorKind::InvalidField,
         "NAMESPACE_UNKNOWN" => ErrorKind::NamespaceUnknown,
         "REQUEST_ID_REUSED" => ErrorKind::RequestIdReused,
         "CALLER_UNKNOWN" => ErrorKind::CallerUnknown,
         "CALLER_NOT_ALLOWED" => ErrorKind::CallerNotAllowed,
-        "SESSION_NOT_FOUND" => ErrorKind::NotFound,
-        "SESSION_EXPIRED_IDLE" => ErrorKind::Ended(EndReason::ExpiredIdle),
-        "SESSION_EXPIRED_ABSOLUTE" => ErrorKind::Ended(EndReason::ExpiredAbsolute),
-        "SESSION_DELETED" => ErrorKind::Ended(EndReason::Deleted),
-        "SESSION_ROTATED" => ErrorKind::Ended(EndReason::Rotated),
-        "SESSION_REPLACED" => ErrorKind::Ended(EndReason::Replaced),
-        "SESSION_EVICTED" => ErrorKind::Ended(EndReason::Evicted),
+        "OWNER_NOT_PROVED" => ErrorKind::OwnerNotProved,
+        "SESSION_NOT_FOUND" => ErrorKind::SessionNotFound,
+        "SESSION_EXPIRED_IDLE" => ErrorKind::SessionEnded(EndReason::ExpiredIdle),
+        "SESSION_EXPIRED_ABSOLUTE" => ErrorKind::SessionEnded(EndReason::ExpiredAbsolute),
+        "SESSION_DELETED" => ErrorKind::SessionEnded(EndReason::Deleted),
+        "SESSION_ROTATED" => ErrorKind::SessionEnded(EndReason::Rotated),
+        "SESSION_REPLACED" => ErrorKind::SessionEnded(EndReason::Replaced),
+        "SESSION_EVICTED" => ErrorKind::SessionEnded(EndReason::Evicted),
         "SESSION_INVALIDATED" => {
             let why = metadata.get("end_reason").map_or("", String::as_str);
-            ErrorKind::Ended(EndReason::Invalidated(InvalidationReason::from_name(why)))
+            ErrorKind::SessionEnded(EndReason::Invalidated(InvalidationReason::from_name(why)))
         }
         "CREDENTIAL_NOT_FOUND" => ErrorKind::CredentialNotFound,
-        "ENCRYPTION_NOT_CONFIGURED" => ErrorKind::EncryptionNotConfigured,
-        "REFRESH_IN_PROGRESS" => ErrorKind::RefreshInProgress,
-        "REFRESH_LEASE_LOST" => ErrorKind::RefreshLeaseLost,
-        "DATA_UNREADABLE" => ErrorKind::Unreadable,
         "SESSION_EXISTS" => ErrorKind::SessionExists,
         "CONVERSATION_EXISTS" => ErrorKind::ConversationExists,
         "REVISION_MISMATCH" => ErrorKind::RevisionMismatch {
             current: metadata.get("revision").and_then(|text| text.parse().ok()),
         },
+        "CREDENTIAL_CHANGED" | "SESSION_CHANGED" => ErrorKind::Contended,
+        "REFRESH_IN_PROGRESS" => ErrorKind::RefreshInProgress,
+        "REFRESH_LEASE_LOST" => ErrorKind::RefreshLeaseLost,
         "AUTHENTICATION_REVOKED" => ErrorKind::AuthenticationRevoked,
         "NOT_AN_INTEGER" => ErrorKind::NotAnInteger,
         "NOT_A_LIST" => ErrorKind::NotAList,
         "INTEGER_OUT_OF_RANGE" => ErrorKind::IntegerOutOfRange,
         "CURSOR_EXPIRED" => ErrorKind::CursorExpired,
-        "INVALIDATION_NOT_DURABLE" => ErrorKind::InvalidationNotDurable,
+        "STATE_TOO_LARGE" => ErrorKind::StateTooLarge,
+        "TOO_MANY_KEYS" => ErrorKind::TooManyKeys,
+        "TOO_MANY_SESSIONS" => ErrorKind::TooManySessions,
+        "TOO_MANY_CLAIMS" => ErrorKind::TooManyClaims,
+        "TOO_MANY_CREDENTIALS" => ErrorKind::TooManyCredentials,
+        "CREDENTIAL_TOO_LARGE" => ErrorKind::CredentialTooLarge,
+        "MESSAGE_TOO_LARGE" => ErrorKind::MessageTooLarge,
         "OVERLOADED" => ErrorKind::Overloaded,
         "STORE_FULL" => ErrorKind::StoreFull,
-        "INVALID_FIELD" => ErrorKind::InvalidFields,
+        "STORE_UNAVAILABLE" => ErrorKind::StoreUnavailable,
+        "STORE_UNSAFE" => ErrorKind::StoreUnsafe,
+        "CLOCK_SKEW" => ErrorKind::ClockSkew,
+        "INVALIDATION_NOT_DURABLE" => ErrorKind::InvalidationNotDurable,
+        "KEY_UNAVAILABLE" => ErrorKind::KeyUnavailable,
+        "AUDIT_UNAVAILABLE" => ErrorKind::AuditUnavailable,
+        "SHUTTING_DOWN" => ErrorKind::ShuttingDown,
+        "ENCRYPTION_NOT_CONFIGURED" => ErrorKind::EncryptionNotConfigured,
+        "KEYS_AT_FAULT" => ErrorKind::KeysAtFault,
+        "DATA_UNREADABLE" => ErrorKind::DataUnreadable,
+        "DEADLINE_EXCEEDED" => ErrorKind::DeadlineExceeded,
+        "COMPRESSION_UNSUPPORTED" | "METHOD_UNKNOWN" => ErrorKind::Unsupported,
+        "INTERNAL" => ErrorKind::Internal,
+        _ => return None,
+    })
+}
+
+/// For reasons that this version does not know, and for statuses that something on the way made.
+fn by_code(status: &Status, metadata: &BTreeMap<String, String>) -> ErrorKind {
+    match status.code() {
         _ if metadata.contains_key("limit") => ErrorKind::LimitExceeded,
-        // Reasons that this version does not know, and statuses of the transport.
-        _ => match status.code() {
-            Code::InvalidArgument => ErrorKind::InvalidFields,
-            Code::Unauthenticated => ErrorKind::CallerUnknown,
-            Code::PermissionDenied => ErrorKind::CallerNotAllowed,
-            Code::NotFound => ErrorKind::NotFound,
-            Code::Unavailable => ErrorKind::Unavailable,
-            Code::DeadlineExceeded => ErrorKind::DeadlineExceeded,
-            Code::Cancelled if status.message() == TIMER => ErrorKind::DeadlineExceeded,
-            _ => ErrorKind::Other,
-        },
+        Code::InvalidArgument => ErrorKind::InvalidField,
+        Code::Unauthenticated => ErrorKind::CallerUnknown,
+        Code::PermissionDenied => ErrorKind::CallerNotAllowed,
+        Code::NotFound => ErrorKind::SessionNotFound,
+        Code::Unavailable => ErrorKind::Unavailable,
+        Code::DeadlineExceeded => ErrorKind::DeadlineExceeded,
+        Code::Cancelled if status.message() == TIMER => ErrorKind::DeadlineExceeded,
+        Code::Unimplemented => ErrorKind::Unsupported,
+        Code::Internal => ErrorKind::Internal,
+        _ => ErrorKind::Other,
     }
 }
 
@@ -174,7 +200,7 @@ mod tests {
         let reason = InvalidationReason::PasswordChanged;
         assert_eq!(
             *ended.kind(),
-            ErrorKind::Ended(EndReason::Invalidated(reason))
+            ErrorKind::SessionEnded(EndReason::Invalidated(reason))
         );
         assert!(ended.is_not_found());
         let limit = error(
@@ -186,7 +212,7 @@ mod tests {
                 ("asked", "101"),
             ],
         );
-        assert_eq!(*limit.kind(), ErrorKind::LimitExceeded);
+        assert_eq!(*limit.kind(), ErrorKind::TooManySessions);
         let wanted = Limit {
             name: "sessions_per_owner".to_owned(),
             maximum: Some(100),
@@ -195,7 +221,7 @@ mod tests {
         assert_eq!(limit.limit(), Some(&wanted));
         assert!(!limit.is_retryable());
         assert_eq!(
-            *error(Code::Unavailable, "SHUTTING_DOWN", &[]).kind(),
+            *error(Code::Unavailable, "SOMETHING_NEW", &[]).kind(),
             ErrorKind::Unavailable
         );
         let new = error(Code::FailedPrecondition, "SOMETHING_NEW", &[]);
@@ -214,7 +240,7 @@ mod tests {
             std::collections::HashMap::new(),
         );
         let foreign: Error = Status::with_error_details(Code::Internal, "text", details).into();
-        assert_eq!(*foreign.kind(), ErrorKind::Other);
+        assert_eq!(*foreign.kind(), ErrorKind::Internal);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What travels beside a request: who calls, as part of which trace, and under which correlation id.
+//! What travels beside a request: who calls, for which user, as part of which trace, and under which correlation id.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,11 +7,12 @@ use std::sync::Arc;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 use crate::error::Error;
+use crate::options::Options;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Coming = Pin<Box<dyn Future<Output = Result<String, Failure>> + Send>>;
 
-/// What travels as `authorization: Bearer`.
+/// A token, or what gives one.
 #[derive(Clone)]
 pub(crate) enum Token {
     Fixed(String),
@@ -24,17 +25,54 @@ impl fmt::Debug for Token {
     }
 }
 
+impl Token {
+    /// A function that is asked for the token before every request.
+    pub(crate) fn from_fn<F, T, E>(token: F) -> Token
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<String, E>> + Send + 'static,
+        E: Into<Failure>,
+    {
+        Token::Fresh(Arc::new(move || {
+            let token = token();
+            Box::pin(async move { token.await.map_err(Into::into) })
+        }))
+    }
+
+    async fn value(&self, option: &str, scheme: &str) -> Result<MetadataValue<Ascii>, Error> {
+        match self {
+            Token::Fixed(token) => header(option, scheme, token),
+            Token::Fresh(token) => {
+                let token = token()
+                    .await
+                    .map_err(|error| Error::token(option, error.as_ref()))?;
+                header(option, scheme, &token)
+            }
+        }
+    }
+}
+
+/// What one call says of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) correlation_id: Option<String>,
+    /// Proves the owner, where a namespace wants that.
+    pub(crate) user_token: Option<Token>,
+}
+
 /// The header's value. A token that does not fit is refused without being shown.
-fn bearer(token: &str) -> Result<MetadataValue<Ascii>, Error> {
+fn header(option: &str, scheme: &str, token: &str) -> Result<MetadataValue<Ascii>, Error> {
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         let why = "is empty, or holds characters that no header may hold";
-        return Err(Error::refused("token", why));
+        return Err(Error::refused(option, why));
     }
-    let value = format!("Bearer {token}").parse::<MetadataValue<Ascii>>();
-    let mut value = value.map_err(|_| Error::refused("token", "does not fit into a header"))?;
+    let value = format!("{scheme}{token}").parse::<MetadataValue<Ascii>>();
+    let mut value = value.map_err(|_| Error::refused(option, "does not fit into a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }
+
+const BEARER: &str = "Bearer ";
 
 /// Where a request stands in a trace, as W3C Trace Context writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +126,8 @@ fn current_span() -> Option<TraceContext> {
 pub(super) struct Headers {
     authorization: Option<Authorization>,
     trace: Option<TraceSource>,
+    /// Why no user's token may be sent, if so.
+    unencrypted: Option<Error>,
 }
 
 #[derive(Debug)]
@@ -97,34 +137,40 @@ enum Authorization {
 }
 
 impl Headers {
-    pub(super) fn new(token: Option<&Token>, trace: Option<TraceSource>) -> Result<Headers, Error> {
-        let authorization = match token {
-            Some(Token::Fixed(token)) => Some(Authorization::Ready(bearer(token)?)),
+    pub(super) fn new(options: &Options) -> Result<Headers, Error> {
+        let authorization = match &options.token {
+            Some(Token::Fixed(token)) => {
+                Some(Authorization::Ready(header("token", BEARER, token)?))
+            }
             Some(token) => Some(Authorization::Asked(token.clone())),
             None => None,
         };
         Ok(Headers {
             authorization,
-            trace,
+            trace: options.trace.clone(),
+            unencrypted: options.keeps_secret("user_token").err(),
         })
     }
 
     pub(super) async fn add(
         &self,
-        correlation_id: Option<&str>,
+        beside: &Beside,
         headers: &mut MetadataMap,
     ) -> Result<(), Error> {
         match &self.authorization {
             Some(Authorization::Ready(value)) => {
                 headers.insert("authorization", value.clone());
             }
-            Some(Authorization::Asked(Token::Fresh(token))) => {
-                let token = token()
-                    .await
-                    .map_err(|error| Error::token(error.as_ref()))?;
-                headers.insert("authorization", bearer(&token)?);
+            Some(Authorization::Asked(token)) => {
+                headers.insert("authorization", token.value("token", BEARER).await?);
             }
-            Some(Authorization::Asked(Token::Fixed(_))) | None => {}
+            None => {}
+        }
+        if let Some(token) = &beside.user_token {
+            if let Some(error) = &self.unencrypted {
+                return Err(error.clone());
+            }
+            headers.insert("tenure-user-token", token.value("user_token", "").await?);
         }
         let trace = match &self.trace {
             Some(source) => (source.0)(),
@@ -141,7 +187,7 @@ impl Headers {
                 }
             }
         }
-        if let Some(id) = correlation_id {
+        if let Some(id) = &beside.correlation_id {
             let id = id
                 .parse()
                 .map_err(|_| Error::refused("correlation_id", "does not fit into a header"))?;
@@ -158,9 +204,10 @@ mod tests {
     #[test]
     fn tokens_that_do_not_fit_are_refused_without_being_shown() {
         for token in ["", "canary\n", "canary canary", "cänary"] {
-            let text = bearer(token).expect_err("refused").to_string();
+            let error = header("token", BEARER, token).expect_err("refused");
+            let text = error.to_string();
             assert!(!text.contains("nary"), "{text}");
         }
-        assert!(!format!("{:?}", bearer("canary")).contains("canary"));
+        assert!(!format!("{:?}", header("token", BEARER, "canary")).contains("canary"));
     }
 }

@@ -93,13 +93,13 @@ async fn a_session_lives_and_ends() {
     let rotated = sessions.rotate(&id).await.expect("rotated").session;
     assert_eq!(
         kind(sessions.get(&id).await),
-        ErrorKind::Ended(EndReason::Rotated)
+        ErrorKind::SessionEnded(EndReason::Rotated)
     );
     assert!(sessions.end(&rotated.id).await.expect("deleted"));
     assert!(!sessions.end(&rotated.id).await.expect("no error"));
     assert_eq!(
         kind(sessions.get(&rotated.id).await),
-        ErrorKind::Ended(EndReason::Deleted)
+        ErrorKind::SessionEnded(EndReason::Deleted)
     );
 }
 
@@ -112,7 +112,7 @@ async fn strangers_find_nothing() {
     } = fixture(&[]).await;
     let id = sessions.create().await.expect("created").session.id;
     let stranger = tenure.namespace("crm").owner("acme", "bert");
-    assert_eq!(kind(stranger.get(&id).await), ErrorKind::NotFound);
+    assert_eq!(kind(stranger.get(&id).await), ErrorKind::SessionNotFound);
     assert!(!stranger.end(&id).await.expect("no error"));
     sessions.get(&id).await.expect("still there");
 }
@@ -137,7 +137,7 @@ async fn conversations_and_request_ids() {
         .await;
     assert!(replaced.expect("replaced").created);
     let old = kind(sessions.get(&first.session.id).await);
-    assert_eq!(old, ErrorKind::Ended(EndReason::Replaced));
+    assert_eq!(old, ErrorKind::SessionEnded(EndReason::Replaced));
 
     let request = Uuid::new_v4();
     let once = sessions.create().request_id(request).await.expect("made");
@@ -209,7 +209,7 @@ async fn invalidations_tell_the_owner_why() {
     assert_eq!(done.expect("done").ended_count, Some(1));
     sessions.get(&kept).await.expect("kept");
     let why = kind(sessions.get(&ended).await);
-    assert_eq!(why, ErrorKind::Ended(EndReason::Invalidated(reason)));
+    assert_eq!(why, ErrorKind::SessionEnded(EndReason::Invalidated(reason)));
 
     let wide = tenure
         .namespace("crm")
@@ -239,12 +239,12 @@ async fn errors_say_what_was_wrong() {
         ..
     } = fixture(&["--set", "defaults.sessions_per_owner=1"]).await;
     let short = sessions.get("short").await.expect_err("no id");
-    assert_eq!(*short.kind(), ErrorKind::InvalidFields);
+    assert_eq!(*short.kind(), ErrorKind::InvalidField);
     assert_eq!(short.violations()[0].field, "session_id");
     assert!(short.correlation_id().is_some());
     sessions.create().await.expect("made");
     let full = sessions.create().await.expect_err("too many");
-    assert_eq!(*full.kind(), ErrorKind::LimitExceeded);
+    assert_eq!(*full.kind(), ErrorKind::TooManySessions);
     let limit = full.limit().expect("which");
     assert_eq!(
         (limit.name.as_str(), limit.maximum),

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tenure_client::proto::v1;
 use tenure_client::testing::Server;
-use tenure_client::{Error, ErrorKind, Options, Pem, Tenure, TraceContext};
+use tenure_client::{Code, Error, ErrorKind, Options, Pem, Tenure, TraceContext};
 
 use super::repeating::session;
-use super::scripted::{Scripted, say};
+use super::scripted::{Scripted, fail, say};
 
 const ID: &str = "session-0123456789";
 
@@ -64,6 +65,74 @@ async fn tokens_are_asked_for_and_keys_travel_alike() {
     let bad = Tenure::lazy(options().token("canary\n")).expect_err("refused");
     assert!(!bad.to_string().contains("canary"));
     assert_eq!(service.asked("GetSession").len(), 3);
+}
+
+#[tokio::test]
+async fn a_users_token_goes_with_each_request_of_its_owner() {
+    let service = service();
+    let session = Some(session(1, None));
+    let away = fail(Code::Unavailable, "STORE_UNAVAILABLE", None);
+    let read = say(&v1::GetSessionResponse { session });
+    service.answers("GetSession", [away, read]);
+    let tenure = service.tenure();
+    let crm = tenure.namespace("crm");
+    let asked = AtomicUsize::new(0);
+    let ada = crm.owner("acme", "ada").user_token_from(move || {
+        let token = format!("t-{}", asked.fetch_add(1, Ordering::Relaxed));
+        async { Ok::<_, Error>(token) }
+    });
+    ada.get(ID).await.expect("read");
+    crm.owner("acme", "bob")
+        .user_token("bobs")
+        .get(ID)
+        .await
+        .expect("read");
+    crm.owner("acme", "eve").get(ID).await.expect("read");
+    assert_eq!(sent(&service, "tenure-user-token"), ["t-0", "t-1", "bobs"]);
+    let bad = crm
+        .owner("acme", "ada")
+        .user_token("canary\n")
+        .get(ID)
+        .await;
+    assert!(!bad.expect_err("refused").to_string().contains("canary"));
+}
+
+#[tokio::test]
+async fn a_users_token_is_not_sent_where_others_can_read_it() {
+    let options = || Options::new("http://tenure.invalid:1").repetitions(0);
+    let get = async |options| {
+        let tenure = Tenure::lazy(options).expect("options");
+        let ada = tenure.namespace("crm").owner("acme", "ada");
+        ada.user_token("t").get(ID).await.expect_err("fails")
+    };
+    let refused = get(options()).await;
+    assert!(refused.is_refused() && refused.to_string().contains("unencrypted"));
+    assert!(!get(options().allow_plaintext_token()).await.is_refused());
+}
+
+#[tokio::test]
+async fn a_call_has_ten_seconds_unless_told_otherwise() {
+    let service = service();
+    let tenure = service.tenure();
+    let ada = tenure.namespace("crm").owner("acme", "ada");
+    ada.get(ID).await.expect("read");
+    ada.get(ID)
+        .timeout(Duration::from_secs(3))
+        .await
+        .expect("read");
+    let seconds = |text: &String| {
+        let (number, unit) = text.split_at(text.len() - 1);
+        let factor = match unit {
+            "u" => 1e-6,
+            "m" => 1e-3,
+            "S" => 1.0,
+            other => panic!("{other} is no unit that was expected"),
+        };
+        number.parse::<f64>().expect("a number") * factor
+    };
+    let given: Vec<_> = sent(&service, "grpc-timeout").iter().map(seconds).collect();
+    assert!(given[0] > 5.0 && given[0] <= 10.0, "{given:?}");
+    assert!(given[1] <= 3.0, "{given:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 mod calls;
 mod connecting;
+mod errors;
 mod refreshing;
+mod refusals;
 mod repeating;
 mod samples;
 mod scripted;

@@ -10,13 +10,13 @@ use super::scripted::{Answer, Scripted, fail, say};
 
 const ID: &str = "session-0123456789";
 
-fn soon() -> TokenSet {
+pub(crate) fn soon() -> TokenSet {
     TokenSet::bearer("old")
         .refresh_token("r-1")
         .expires_in(Duration::from_secs(5))
 }
 
-fn fresh() -> TokenSet {
+pub(crate) fn fresh() -> TokenSet {
     TokenSet::bearer("new")
         .refresh_token("r-2")
         .expires_in(Duration::from_hours(1))
@@ -59,7 +59,7 @@ fn service() -> (Scripted, Credentials) {
     (service, credentials)
 }
 
-async fn never(_: RefreshLease) -> Result<TokenSet, Error> {
+pub(crate) async fn never(_: RefreshLease) -> Result<TokenSet, Error> {
     panic!("must not refresh")
 }
 
@@ -142,6 +142,50 @@ async fn a_failure_gives_the_lease_back_and_is_the_callers() {
     let given_back = &service.requests::<v1::AbandonRefreshRequest>("AbandonRefresh")[0];
     assert_eq!(given_back.lease_id, "l-1");
     assert!(service.asked("CompleteRefresh").is_empty());
+}
+
+#[tokio::test]
+async fn a_refresh_that_nobody_waits_for_gives_the_lease_back() {
+    let (service, credentials) = service();
+    let hanging = credentials
+        .with_fresh_token("github", |_| std::future::pending::<Result<_, Error>>())
+        .into_future();
+    tokio::time::timeout(Duration::from_millis(300), hanging)
+        .await
+        .expect_err("given up");
+    for _ in 0..200 {
+        if let Some(given_back) = service
+            .requests::<v1::AbandonRefreshRequest>("AbandonRefresh")
+            .first()
+        {
+            assert_eq!(given_back.lease_id, "l-1");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it was not given back");
+}
+
+#[tokio::test]
+async fn the_wait_ends_before_the_deadline() {
+    let (service, credentials) = service();
+    let busy = fail(Code::Aborted, "REFRESH_IN_PROGRESS", None);
+    service.answers("BeginRefresh", [busy]);
+    let usual = credentials.with_fresh_token("github", never);
+    let given = credentials
+        .with_fresh_token("github", never)
+        .timeout(Duration::from_secs(20));
+    for waiting in [usual, given] {
+        let error = waiting.await.expect_err("busy");
+        assert_eq!(*error.kind(), ErrorKind::RefreshInProgress);
+    }
+    let waits = service.requests::<v1::BeginRefreshRequest>("BeginRefresh");
+    let seconds: Vec<_> = waits
+        .iter()
+        .map(|request| request.wait.map(|wait| wait.seconds).unwrap_or_default())
+        .collect();
+    assert!((50..60).contains(&seconds[0]), "{seconds:?}");
+    assert!((10..20).contains(&seconds[1]), "{seconds:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! All shared vectors through this client, against the real service; see tests/vectors/README.md.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -14,7 +15,7 @@ use tenure_client::{Tenure, Uuid};
 mod calls;
 mod matching;
 
-use calls::{Caller, Failed, NEW_WATCH, Watches, arguments, show};
+use calls::{Caller, Failed, NEW_WATCH, Watches, show};
 use matching::matches;
 
 /// What Rust has a value for. A text with half a surrogate pair is no `String`, and what cannot be serialized does not
@@ -28,6 +29,16 @@ struct Case {
     name: String,
     server: String,
     body: Value,
+}
+
+impl Case {
+    /// Which service its client talks to, and with which token.
+    fn client(&self, tokens: &Value) -> (String, Option<String>) {
+        let known = Map::from_iter([("tokens".to_owned(), tokens.clone())]);
+        let token = self.body.get("token").map(|token| resolve(token, &known));
+        let token = token.map(|token| token.as_str().expect("a text").to_owned());
+        (self.server.clone(), token)
+    }
 }
 
 fn vectors() -> PathBuf {
@@ -64,23 +75,31 @@ async fn all_vectors() {
     let cases = cases();
     assert!(!cases.is_empty());
     let mut servers = HashMap::new();
+    let mut clients = HashMap::new();
+    let folder = vectors().join("servers");
+    let tokens = fs::read_to_string(folder.join("tokens.json")).expect("the tokens");
+    let tokens: Value = serde_json::from_str(&tokens).expect("JSON");
     for case in &cases {
         if !servers.contains_key(&case.server) {
-            let config = vectors()
-                .join("servers")
-                .join(format!("{}.toml", case.server));
-            let config = config.to_str().expect("a path");
-            let server = Server::start_with(&["--config", config]).expect("a service");
-            let tenure = Tenure::connect(server.options()).await.expect("connected");
-            servers.insert(case.server.clone(), (server, tenure));
+            let config = format!("{}.toml", case.server);
+            let server = Server::start_in(&folder, &["--config", &config]).expect("a service");
+            servers.insert(case.server.clone(), server);
+        }
+        if let Entry::Vacant(place) = clients.entry(case.client(&tokens)) {
+            let mut options = servers[&case.server].options();
+            if let (_, Some(token)) = place.key() {
+                options = options.token(token);
+            }
+            place.insert(Tenure::connect(options).await.expect("connected"));
         }
     }
     let playing = cases
         .iter()
         .filter(|case| is_expressible(case))
         .map(|case| {
-            let (_, tenure) = &servers[&case.server];
-            async move { Run::new(tenure, case).play().await.err() }
+            let tenure = &clients[&case.client(&tokens)];
+            let run = Run::new(tenure, case, &tokens);
+            async move { run.play().await.err() }
         });
     let failures: Vec<String> = stream::iter(playing)
         .buffer_unordered(AT_ONCE)
@@ -107,9 +126,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(tenure: &'a Tenure, case: &'a Case) -> Run<'a> {
+    fn new(tenure: &'a Tenure, case: &'a Case, tokens: &Value) -> Run<'a> {
         let run = Uuid::new_v4().simple().to_string()[..12].to_owned();
-        let saved = Map::from_iter([("run".to_owned(), Value::String(run))]);
+        let saved = Map::from_iter([
+            ("run".to_owned(), Value::String(run)),
+            ("tokens".to_owned(), tokens.clone()),
+        ]);
         let ada = json!({"ada": {"tenant": "acme-${run}", "user": "ada", "issuer": "https://id.example"}});
         let namespace = json!("v-${run}");
         let of =
@@ -153,7 +175,7 @@ impl<'a> Run<'a> {
         let namespace = step.get("namespace").unwrap_or(&self.namespace);
         let namespace = resolve(namespace, &self.saved);
         let namespace = namespace.as_str().expect("a namespace");
-        let caller = Caller::new(self.tenure, namespace, arguments::owner(owner));
+        let caller = Caller::new(self.tenure, namespace, owner);
         let with = resolve(&step["with"], &self.saved);
         let call = step["do"].as_str().expect("a call");
         let answer = match caller.call(call, &with, &mut self.watches).await {
