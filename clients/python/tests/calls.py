@@ -203,7 +203,10 @@ class Caller:
     def __init__(self, client: Any, namespace: str, owner: Mapping[str, str]) -> None:
         self._namespace = client.namespace(namespace)
         self._sessions = self._namespace.owner(
-            owner.get("tenant", ""), owner.get("user", ""), issuer=owner.get("issuer", "")
+            owner.get("tenant", ""),
+            owner.get("user", ""),
+            issuer=owner.get("issuer", ""),
+            user_token=owner.get("user_token"),
         )
 
     async def call(self, do: str, arguments: Json, watches: dict[str, Any]) -> Json:

@@ -31,7 +31,7 @@ def server_of(binary: None) -> Iterator[Callable[[str], testing.Server]]:
 
     def started(name: str) -> testing.Server:
         if name not in running:
-            running[name] = testing.serve(config=VECTORS / "servers" / f"{name}.toml")
+            running[name] = testing.serve(config=f"{name}.toml", cwd=VECTORS / "servers")
         return running[name]
 
     yield started

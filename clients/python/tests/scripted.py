@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -113,4 +114,11 @@ def scripted(script: Script) -> Iterator[str]:
         server.stop(None)
 
 
-__all__ = ["Fail", "Script", "credential_pb", "pb", "scripted", "session", "session_pb2"]
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for what the server's threads do."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+__all__ = ["Fail", "Script", "credential_pb", "pb", "scripted", "session", "session_pb2", "until"]

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import trustme
 
 import tenure
 from tenure import testing
 from tenure._settings import Settings, settings
+
+from .scripted import Fail, Script, pb, scripted, session
 
 
 def read(environment: dict[str, str] | None = None, **given: Any) -> Settings:
@@ -25,7 +28,7 @@ def read(environment: dict[str, str] | None = None, **given: Any) -> Settings:
         "token": None,
         "api_key": None,
         "allow_plaintext_token": False,
-        "timeout": 5.0,
+        "timeout": 10.0,
         "retries": 4,
         "keepalive": 30.0,
         **given,
@@ -85,6 +88,68 @@ def test_the_environment_fills_in() -> None:
     assert found.token == "t"
     assert read({"TENURE_SERVER": "a:1"}, server="b:1").targets == ("dns:///b:1",)
     assert read({"TENURE_API_KEY": "tnr_x"}).token == "tnr_x"
+
+
+def test_only_one_secret_of_the_environment_can_be_sent() -> None:
+    both = {"TENURE_TOKEN": "canary", "TENURE_API_KEY": "tnr_canary"}
+    with pytest.raises(tenure.InvalidConfiguration, match=r"TENURE_TOKEN .* TENURE_API_KEY") as raised:
+        read(both)
+    assert "canary" not in str(raised.value)
+    assert read(both, api_key="k").token == "k"
+
+
+@pytest.mark.parametrize("token", ["", "two words", "a\n", "caf\u00e9"])
+def test_a_token_that_fits_into_no_header_is_refused(token: str) -> None:
+    client = tenure.sync.connect("127.0.0.1:1", token=lambda: token)
+    with pytest.raises(tenure.InvalidConfiguration):
+        client.namespace("crm").owner("acme", "ada").get("session-0123456789")
+    with pytest.raises(tenure.InvalidConfiguration):
+        tenure.sync.connect("127.0.0.1:1").namespace("crm").owner("acme", "ada", user_token=token)
+
+
+def test_a_users_token_is_not_sent_where_others_can_read_it() -> None:
+    crm = tenure.sync.connect("tenure.example:1").namespace("crm")
+    with pytest.raises(tenure.InvalidConfiguration, match="unencrypted"):
+        crm.owner("acme", "ada", user_token="canary")
+    trusted = tenure.sync.connect("tenure.example:1", allow_plaintext_token=True)
+    trusted.namespace("crm").owner("acme", "ada", user_token="t")
+
+
+async def test_a_users_token_goes_with_each_request_of_its_owner() -> None:
+    script = Script()
+    script.answers["GetSession"] = [Fail(grpc.StatusCode.UNAVAILABLE)]
+    script.last["InvalidateSessions"] = lambda _: pb.InvalidateSessionsResponse()
+    numbers = iter(range(9))
+
+    async def current() -> str:
+        return f"t-{next(numbers)}"
+
+    with scripted(script) as address:
+        async with tenure.connect(address) as client:
+            crm = client.namespace("crm")
+            ada = crm.owner("acme", "ada", user_token=current)
+            await ada.get("session-0123456789")
+            await ada.invalidate("LOGGED_OUT")
+            await crm.owner("acme", "bob", user_token="bobs").get("session-0123456789")
+            await crm.owner("acme", "eve").get("session-0123456789")
+    sent = [headers.get("tenure-user-token") for _, _, headers, _ in script.asked]
+    assert sent == ["t-0", "t-1", "t-2", "bobs", None]
+
+
+def test_a_call_has_ten_seconds_unless_told_otherwise() -> None:
+    given: list[float] = []
+
+    def answer(request: Any, context: grpc.ServicerContext) -> pb.GetSessionResponse:
+        given.append(context.time_remaining())
+        return pb.GetSessionResponse(session=session(request.session_id))
+
+    script = Script()
+    setattr(script, "GetSession", answer)  # noqa: B010
+    with scripted(script) as address, tenure.sync.connect(address) as client:
+        client.namespace("crm").owner("acme", "ada").get("session-0123456789")
+        client.namespace("crm").owner("acme", "ada").get("session-0123456789", timeout=3.0)
+    assert 5.0 < given[0] <= 10.0
+    assert given[1] < 5.0
 
 
 class Certificates:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 
 import tenure
 from tenure._requests import credential_message
 
-from .scripted import Fail, Script, credential_pb, scripted
+from .scripted import Fail, Script, credential_pb, scripted, until
 
 ID = "session-0123456789"
 SOON = tenure.TokenSet("old", "r-1", expires_at=datetime.now(timezone.utc) + timedelta(seconds=5))
@@ -33,6 +35,13 @@ def script() -> Script:
 def credentials(script: Script) -> Iterator[tenure.sync.Credentials]:
     with scripted(script) as address, tenure.sync.connect(address) as client:
         yield client.namespace("crm").owner("acme", "ada").credentials(ID)
+
+
+@pytest_asyncio.fixture
+async def awaited(script: Script) -> AsyncIterator[tenure.Credentials]:
+    with scripted(script) as address:
+        async with tenure.connect(address) as client:
+            yield client.namespace("crm").owner("acme", "ada").credentials(ID)
 
 
 def stored(token: tenure.TokenSet, version: int) -> Any:
@@ -97,6 +106,53 @@ def test_a_failed_refresh_gives_the_lease_back(script: Script, credentials: tenu
         credentials.with_fresh_token("github", refresh)
     assert script.requests("AbandonRefresh")[0].lease_id == "l-1"
     assert script.requests("CompleteRefresh") == []
+
+
+async def test_a_cancelled_refresh_gives_the_lease_back(script: Script, awaited: tenure.Credentials) -> None:
+    begun = asyncio.Event()
+
+    async def refresh(_: tenure.RefreshLease) -> tenure.TokenSet:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    refreshing = asyncio.create_task(awaited.with_fresh_token("github", refresh))
+    await asyncio.wait_for(begun.wait(), 10)
+    refreshing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await refreshing
+    assert script.requests("AbandonRefresh")[0].lease_id == "l-1"
+    assert script.requests("CompleteRefresh") == []
+
+
+async def test_a_result_is_stored_although_the_caller_gives_up(script: Script, awaited: tenure.Credentials) -> None:
+    script.answers["CompleteRefresh"] = [Fail(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 0.3)]
+
+    async def refresh(_: tenure.RefreshLease) -> tenure.TokenSet:
+        return FRESH
+
+    refreshing = asyncio.create_task(awaited.with_fresh_token("github", refresh))
+    await until(lambda: len(script.requests("CompleteRefresh")) == 1)
+    refreshing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await refreshing
+    await until(lambda: len(script.requests("CompleteRefresh")) == 2)
+    assert script.requests("AbandonRefresh") == []
+
+
+def test_the_wait_ends_before_the_deadline(script: Script, credentials: tenure.sync.Credentials) -> None:
+    script.last["BeginRefresh"] = Fail(grpc.StatusCode.ABORTED, "REFRESH_IN_PROGRESS")
+    for timeout, low, high in ((None, 50.0, 59.8), (20.0, 10.0, 19.8)):
+        script.asked.clear()
+        with pytest.raises(tenure.RefreshInProgress):
+            if timeout is None:
+                credentials.with_fresh_token("github", never)
+            else:
+                credentials.with_fresh_token("github", never, timeout=timeout)
+        (begin,) = script.requests("BeginRefresh")
+        wait = begin.wait.ToTimedelta().total_seconds()
+        assert low < wait <= high
+        assert begin.lease_ttl.seconds == 30
 
 
 def test_the_new_token_is_not_lost_to_a_hiccup(script: Script, credentials: tenure.sync.Credentials) -> None:

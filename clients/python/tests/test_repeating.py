@@ -289,11 +289,11 @@ async def test_closing_is_no_cancelling(script: Script, address: str) -> None:
         ("TOO_MANY_SESSIONS", tenure.TooManySessions),
         ("TOO_MANY_CLAIMS", tenure.TooManyClaims),
         ("STORE_FULL", tenure.StoreFull),
-        ("INVALID_FIELD", tenure.InvalidRequest),
+        ("INVALID_FIELD", tenure.InvalidField),
         ("NAMESPACE_UNKNOWN", tenure.NamespaceUnknown),
         ("REQUEST_ID_REUSED", tenure.RequestIdReused),
-        ("CALLER_UNKNOWN", tenure.Unauthenticated),
-        ("CALLER_NOT_ALLOWED", tenure.NotAllowed),
+        ("CALLER_UNKNOWN", tenure.CallerUnknown),
+        ("CALLER_NOT_ALLOWED", tenure.CallerNotAllowed),
         ("ENCRYPTION_NOT_CONFIGURED", tenure.EncryptionNotConfigured),
     ],
 )
@@ -315,11 +315,3 @@ def test_a_reason_has_its_class(script: Script, address: str, reason: str, kind:
         assert error.asked == 0
     if isinstance(error, tenure.SessionExpired):
         assert error.absolute == reason.endswith("ABSOLUTE")
-
-
-def test_an_unknown_reason_is_typed_by_its_code(script: Script, address: str) -> None:
-    script.answers["GetSession"] = [Fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_WISHES", maximum="3")]
-    with tenure.sync.connect(address) as client, pytest.raises(tenure.LimitExceeded) as raised:
-        sessions(client).get(ID)
-    assert raised.value.reason == "TOO_MANY_WISHES"
-    assert raised.value.maximum == 3

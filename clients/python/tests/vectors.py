@@ -27,6 +27,9 @@ REFERENCE = re.compile(r"\$\{([a-z0-9_.]+)\}")
 LETTERS = string.ascii_lowercase + string.digits
 
 
+TOKENS: dict[str, str] = json.loads((VECTORS / "servers" / "tokens.json").read_text())
+
+
 @dataclass(frozen=True)
 class Case:
     """One case, and the server that it needs."""
@@ -34,6 +37,12 @@ class Case:
     name: str
     server: str
     body: Json
+
+    @property
+    def token(self) -> str | None:
+        """What its client connects with."""
+        given: str | None = resolve(self.body.get("token"), {"tokens": TOKENS})
+        return given
 
 
 def load() -> list[Case]:
@@ -192,7 +201,10 @@ class Run:
     def __init__(self, client: Any, case: Case) -> None:
         self._client = client
         self._case = case
-        self._saved: dict[str, Any] = {"run": "".join(secrets.choice(LETTERS) for _ in range(12))}
+        self._saved: dict[str, Any] = {
+            "run": "".join(secrets.choice(LETTERS) for _ in range(12)),
+            "tokens": TOKENS,
+        }
         self._watches: dict[str, Any] = {}
         self._owners: Json = resolve(case.body.get("owners", ADA), self._saved)
         self._namespace: str = resolve(case.body.get("namespace", "v-${run}"), self._saved)

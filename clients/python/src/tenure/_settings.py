@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ TokenSource = str | Callable[[], Any]
 """A token, or a function that gives one. It is called for each request."""
 
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+_TOKEN = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Settings:
     targets: tuple[str, ...]
     credentials: grpc.ChannelCredentials | None
     token: TokenSource | None
+    confidential: bool
+    """Whether nobody on the way can read what is sent."""
     timeout: float
     retries: int
     options: tuple[tuple[str, Any], ...]
@@ -61,7 +65,11 @@ def settings(
     if token is not None and api_key is not None:
         raise InvalidConfiguration("give a token or an API key, not both")
     if token is None and api_key is None:
-        token = env.get("TENURE_TOKEN") or env.get("TENURE_API_KEY") or None
+        token, api_key = env.get("TENURE_TOKEN") or None, env.get("TENURE_API_KEY") or None
+        if token is not None and api_key is not None:
+            raise InvalidConfiguration(
+                "TENURE_TOKEN is set beside TENURE_API_KEY, and only one of them can be sent: unset one"
+            )
     given = token if token is not None else api_key
     if (cert is None) != (key is None):
         raise InvalidConfiguration("a client certificate needs its key, and a key its certificate")
@@ -80,13 +88,9 @@ def settings(
     if not secure and (ca or cert):
         raise InvalidConfiguration("certificates are given, but TLS is off")
     targets = tuple(target for _, target in addresses)
-    if given is not None and not secure and not allow_plaintext_token:
-        for target in targets:
-            if not _is_local(target):
-                raise InvalidConfiguration(
-                    "a token would travel unencrypted: use TLS, or allow_plaintext_token=True where something "
-                    "else encrypts the connection"
-                )
+    confidential = secure or allow_plaintext_token or all(map(_is_local, targets))
+    if given is not None and not confidential:
+        raise unencrypted()
 
     options: list[tuple[str, Any]] = [
         ("grpc.primary_user_agent", f"tenure-python/{VERSION}"),
@@ -119,17 +123,26 @@ def settings(
             else None
         ),
         token=given,
+        confidential=confidential,
         timeout=timeout,
         retries=retries,
         options=tuple(options),
     )
 
 
-def bearer(token: object) -> str:
-    """The header's value. A token that would not fit into a header is refused without being shown."""
-    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
+def checked_token(token: object) -> str:
+    """The token. One that would not fit into a header is refused without being shown."""
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise InvalidConfiguration("a token must be a text of visible ASCII characters")
-    return f"Bearer {token}"
+    return token
+
+
+def unencrypted() -> InvalidConfiguration:
+    """A token would be readable on the way."""
+    return InvalidConfiguration(
+        "a token would travel unencrypted: use TLS, or allow_plaintext_token=True where something else encrypts "
+        "the connection"
+    )
 
 
 def _address(text: str) -> tuple[bool | None, str]:

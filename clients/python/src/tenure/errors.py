@@ -80,24 +80,28 @@ class InvalidConfiguration(TenureError, ValueError):
         super().__init__(message, reason="INVALID_CONFIGURATION")
 
 
-class InvalidRequest(TenureError):
+class InvalidField(TenureError):
     """The service refused a field; `violations` says which."""
 
 
-class NamespaceUnknown(InvalidRequest):
+class NamespaceUnknown(InvalidField):
     """The service's configuration does not list the namespace."""
 
 
-class RequestIdReused(InvalidRequest):
+class RequestIdReused(InvalidField):
     """A `request_id` was used for another request."""
 
 
-class Unauthenticated(TenureError):
+class CallerUnknown(TenureError):
     """The service does not know this caller: no token, or a bad one."""
 
 
-class NotAllowed(TenureError):
+class CallerNotAllowed(TenureError):
     """This caller may not do this here."""
+
+
+class OwnerNotProved(TenureError):
+    """The namespace wants owners proved, and the `user_token` of `owner(…)` does not prove this one."""
 
 
 class NotFound(TenureError):
@@ -171,6 +175,18 @@ class RevisionMismatch(TenureError):
         return _number(self.metadata, "revision")
 
 
+class Contended(TenureError):
+    """Others kept changing the same at the same time. The call has been repeated in vain."""
+
+
+class RefreshInProgress(TenureError):
+    """Somebody else is refreshing the credential, and was not done in time."""
+
+
+class RefreshLeaseLost(TenureError):
+    """Somebody else has the right to refresh by now."""
+
+
 class AuthenticationRevoked(TenureError):
     """Logins of that time have been revoked: the user has to sign in again."""
 
@@ -230,12 +246,48 @@ class TooManyClaims(LimitExceeded):
     """The owner holds too many claims."""
 
 
+class TooManyCredentials(LimitExceeded):
+    """The session has too many credentials."""
+
+
+class CredentialTooLarge(LimitExceeded):
+    """The credential is too large."""
+
+
+class MessageTooLarge(LimitExceeded):
+    """The whole request is too large."""
+
+
 class Unavailable(TenureError):
-    """The service or its store does not answer now. The client has repeated what may be repeated."""
+    """The service, or what it needs, is away for now. The client has repeated what may be repeated."""
+
+
+class StoreUnavailable(Unavailable):
+    """The service's store does not answer."""
+
+
+class StoreUnsafe(Unavailable):
+    """The store's settings could lose sessions silently: the service does not use it."""
+
+
+class ClockSkew(Unavailable):
+    """The clocks of the service and of its store are apart."""
 
 
 class InvalidationNotDurable(Unavailable):
     """The ending is in force, but would not survive a failover yet: repeat it."""
+
+
+class KeyUnavailable(Unavailable):
+    """This instance of the service does not have the key that is needed."""
+
+
+class AuditUnavailable(Unavailable):
+    """What happens in this namespace must be recorded, and cannot be now."""
+
+
+class ShuttingDown(Unavailable):
+    """This instance of the service is going down."""
 
 
 class Overloaded(TenureError):
@@ -254,8 +306,16 @@ class EncryptionNotConfigured(TenureError):
     """The service has no key to encrypt credentials with."""
 
 
-class RefreshLeaseLost(TenureError):
-    """Somebody else has the right to refresh by now."""
+class KeysAtFault(TenureError):
+    """The service cannot read its keys."""
+
+
+class DataUnreadable(TenureError):
+    """What is kept does not open: its tenant's key was destroyed, or somebody has changed it."""
+
+
+class Unsupported(TenureError):
+    """The service does not know this method: it is older than this client, or something else."""
 
 
 class Cancelled(TenureError):
@@ -267,11 +327,12 @@ class InternalError(TenureError):
 
 
 _BY_REASON: dict[str, type[TenureError]] = {
-    "INVALID_FIELD": InvalidRequest,
+    "INVALID_FIELD": InvalidField,
     "NAMESPACE_UNKNOWN": NamespaceUnknown,
     "REQUEST_ID_REUSED": RequestIdReused,
-    "CALLER_UNKNOWN": Unauthenticated,
-    "CALLER_NOT_ALLOWED": NotAllowed,
+    "CALLER_UNKNOWN": CallerUnknown,
+    "CALLER_NOT_ALLOWED": CallerNotAllowed,
+    "OWNER_NOT_PROVED": OwnerNotProved,
     "SESSION_NOT_FOUND": SessionNotFound,
     "SESSION_EXPIRED_IDLE": SessionExpired,
     "SESSION_EXPIRED_ABSOLUTE": SessionExpired,
@@ -284,6 +345,10 @@ _BY_REASON: dict[str, type[TenureError]] = {
     "SESSION_EXISTS": SessionExists,
     "CONVERSATION_EXISTS": ConversationExists,
     "REVISION_MISMATCH": RevisionMismatch,
+    "CREDENTIAL_CHANGED": Contended,
+    "SESSION_CHANGED": Contended,
+    "REFRESH_IN_PROGRESS": RefreshInProgress,
+    "REFRESH_LEASE_LOST": RefreshLeaseLost,
     "AUTHENTICATION_REVOKED": AuthenticationRevoked,
     "NOT_AN_INTEGER": NotAnInteger,
     "NOT_A_LIST": NotAList,
@@ -293,28 +358,47 @@ _BY_REASON: dict[str, type[TenureError]] = {
     "TOO_MANY_KEYS": TooManyKeys,
     "TOO_MANY_SESSIONS": TooManySessions,
     "TOO_MANY_CLAIMS": TooManyClaims,
-    "MESSAGE_TOO_LARGE": LimitExceeded,
-    "INVALIDATION_NOT_DURABLE": InvalidationNotDurable,
+    "TOO_MANY_CREDENTIALS": TooManyCredentials,
+    "CREDENTIAL_TOO_LARGE": CredentialTooLarge,
+    "MESSAGE_TOO_LARGE": MessageTooLarge,
     "OVERLOADED": Overloaded,
     "STORE_FULL": StoreFull,
-    "DEADLINE_EXCEEDED": DeadlineExceeded,
+    "STORE_UNAVAILABLE": StoreUnavailable,
+    "STORE_UNSAFE": StoreUnsafe,
+    "CLOCK_SKEW": ClockSkew,
+    "INVALIDATION_NOT_DURABLE": InvalidationNotDurable,
+    "KEY_UNAVAILABLE": KeyUnavailable,
+    "AUDIT_UNAVAILABLE": AuditUnavailable,
+    "SHUTTING_DOWN": ShuttingDown,
     "ENCRYPTION_NOT_CONFIGURED": EncryptionNotConfigured,
-    "REFRESH_LEASE_LOST": RefreshLeaseLost,
+    "KEYS_AT_FAULT": KeysAtFault,
+    "DATA_UNREADABLE": DataUnreadable,
+    "DEADLINE_EXCEEDED": DeadlineExceeded,
+    "COMPRESSION_UNSUPPORTED": Unsupported,
+    "METHOD_UNKNOWN": Unsupported,
+    "INTERNAL": InternalError,
 }
 
-# For reasons that this version does not know yet, and for statuses that the transport made.
+# For reasons that this version does not know yet, and for statuses that something on the way made.
 _BY_CODE: dict[grpc.StatusCode, type[TenureError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
-    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
-    grpc.StatusCode.PERMISSION_DENIED: NotAllowed,
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidField,
+    grpc.StatusCode.UNAUTHENTICATED: CallerUnknown,
+    grpc.StatusCode.PERMISSION_DENIED: CallerNotAllowed,
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: LimitExceeded,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.CANCELLED: Cancelled,
+    grpc.StatusCode.UNIMPLEMENTED: Unsupported,
     grpc.StatusCode.INTERNAL: InternalError,
 }
+
+
+def _kind(reason: str, code: grpc.StatusCode, metadata: Mapping[str, str]) -> type[TenureError]:
+    known = _BY_REASON.get(reason)
+    if known is not None:
+        return known
+    return LimitExceeded if "limit" in metadata else _BY_CODE.get(code, TenureError)
 
 
 def from_rpc_error(error: grpc.RpcError) -> TenureError:
@@ -324,8 +408,7 @@ def from_rpc_error(error: grpc.RpcError) -> TenureError:
     trailers = {key: value for key, value in (status.trailing_metadata() or ()) if key in (_CORRELATION, _DETAILS)}
     correlation = trailers.get(_CORRELATION, "")
     reason, metadata, violations, retry_after = _details(trailers.get(_DETAILS, b""))
-    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, TenureError)
-    return kind(
+    return _kind(reason, code, metadata)(
         status.details() or "the call failed",
         reason=reason,
         code=code.name,

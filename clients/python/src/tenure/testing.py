@@ -1,6 +1,8 @@
 """Starts the real binary for tests: there is no fake to keep in step with it.
 
-with tenure.testing.serve() as server, tenure.sync.connect(server.address) as client:
+from tenure import sync, testing
+
+with testing.serve() as server, sync.connect(server.address) as client:
     ...
 """
 
@@ -34,18 +36,22 @@ def binary() -> Path:
 
 
 class Server:
-    """A running service with its store in memory, on free loopback ports."""
+    """A running service on free loopback ports, with its store in memory unless told otherwise."""
 
-    def __init__(self, config: os.PathLike[str] | str | None, arguments: tuple[str, ...], listen: str) -> None:
+    def __init__(
+        self,
+        config: os.PathLike[str] | str | None,
+        arguments: tuple[str, ...],
+        listen: str,
+        cwd: os.PathLike[str] | str | None,
+    ) -> None:
         command = [
-            str(binary()),
+            str(binary().absolute()),
             "serve",
             "--listen",
             listen,
             "--http",
             "127.0.0.1:0",
-            "--store",
-            "memory:",
             *(() if config is None else ("--config", os.fspath(config))),
             *arguments,
         ]
@@ -59,6 +65,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
+            cwd=cwd,
         )
         self._drain(self._process.stderr)
         self.address, self.http_address = self._addresses()
@@ -105,6 +112,14 @@ class Server:
         return "".join(self._said)
 
 
-def serve(*arguments: str, config: os.PathLike[str] | str | None = None, listen: str = "127.0.0.1:0") -> Server:
-    """Starts `tenure serve` and returns when it serves. It ends with the `with` block."""
-    return Server(config, arguments, listen)
+def serve(
+    *arguments: str,
+    config: os.PathLike[str] | str | None = None,
+    listen: str = "127.0.0.1:0",
+    cwd: os.PathLike[str] | str | None = None,
+) -> Server:
+    """Starts `tenure serve` and returns when it serves. It ends with the `with` block.
+
+    `cwd`: where it runs; paths in its configuration are relative to that.
+    """
+    return Server(config, arguments, listen, cwd)

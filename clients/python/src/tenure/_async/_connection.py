@@ -10,7 +10,7 @@ import grpc
 
 from .._metadata import Carrier, correlation_id, inject_trace
 from .._retry import RetryBudget, is_transient, pause
-from .._settings import Settings, bearer
+from .._settings import Settings, TokenSource, checked_token, unencrypted
 from ..errors import TenureError, from_rpc_error
 from ..v1.credential_service_pb2_grpc import CredentialServiceStub
 from ..v1.session_service_pb2_grpc import SessionServiceStub
@@ -47,19 +47,31 @@ class Connection:
         self._turn = 0
         self._budget = RetryBudget()
         self.closed = False
-        self._authorization = bearer(settings.token) if isinstance(settings.token, str) else None
+        token = settings.token
+        self._authorization = f"Bearer {checked_token(token)}" if isinstance(token, str) else None
+        self._asked = None if isinstance(token, str) else token
 
-    async def call(self, method: str, request: Any, timeout: float | None, *, safe: bool = True) -> Any:
+    async def call(
+        self,
+        method: str,
+        request: Any,
+        timeout: float | None,
+        *,
+        safe: bool = True,
+        user_token: TokenSource | None = None,
+    ) -> Any:
         """Makes a call. A safe one is repeated when that may help, inside the deadline."""
-        deadline = monotonic() + (self.timeout if timeout is None else timeout)
+        left = self.timeout if timeout is None else timeout
+        deadline = monotonic() + left
         attempt = 1
         while True:
             endpoint = self._next()
-            metadata = await self._metadata()
+            metadata = self._headers()
+            if self._asked is not None or user_token is not None:
+                metadata += await self._tokens(user_token)
             try:
-                answer = await endpoint.methods[method](
-                    request, timeout=max(deadline - monotonic(), 0.0), metadata=metadata
-                )
+                # No metadata is cheaper for grpcio than an empty list.
+                answer = await endpoint.methods[method](request, timeout=left, metadata=metadata or None)
             except Cancelled:
                 # Closing the client is not a cancelling of the task that waits here.
                 if self.closed:
@@ -81,10 +93,11 @@ class Connection:
                 raise error
             await sleep(wait)
             attempt += 1
+            left = max(deadline - monotonic(), 0.0)
 
-    async def stream(self, method: str, request: Any) -> Any:
+    async def stream(self, method: str, request: Any, *, user_token: TokenSource | None = None) -> Any:
         """Opens a stream. Nothing is repeated here."""
-        metadata = await self._metadata()
+        metadata = self._headers() + await self._tokens(user_token)
         return self._next().methods[method](request, metadata=metadata)
 
     async def close(self) -> None:
@@ -117,14 +130,53 @@ class Connection:
                 self._endpoints = [Endpoint(target, self._settings) for target in self._settings.targets]
             return self._endpoints
 
-    async def _metadata(self) -> Carrier:
+    def proving(self, user_token: TokenSource) -> ProvingConnection:
+        """The same, with a user's token in every call."""
+        if not self._settings.confidential:
+            raise unencrypted()
+        return ProvingConnection(self, checked_token(user_token) if isinstance(user_token, str) else user_token)
+
+    def _headers(self) -> Carrier:
+        """What is known without asking anybody."""
         carrier: Carrier = []
         if self._authorization is not None:
             carrier.append(("authorization", self._authorization))
-        elif self._settings.token is not None:
-            carrier.append(("authorization", bearer(await resolve(self._settings.token))))
         inject_trace(carrier)
         correlation = correlation_id.get()
         if correlation:
             carrier.append(("tenure-correlation-id", correlation))
         return carrier
+
+    async def _tokens(self, user_token: TokenSource | None) -> Carrier:
+        """What has to be asked for with each request."""
+        carrier: Carrier = []
+        if self._asked is not None:
+            carrier.append(("authorization", f"Bearer {checked_token(await resolve(self._asked))}"))
+        if user_token is not None:
+            carrier.append(("tenure-user-token", checked_token(await resolve(user_token))))
+        return carrier
+
+
+class ProvingConnection:
+    """A connection as an owner uses it who is proved by the user's own token."""
+
+    def __init__(self, connection: Connection, user_token: TokenSource) -> None:
+        self.timeout = connection.timeout
+        self._connection = connection
+        self._user_token = user_token
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client was closed."""
+        return self._connection.closed
+
+    async def call(self, method: str, request: Any, timeout: float | None, *, safe: bool = True) -> Any:
+        """As `Connection.call`."""
+        return await self._connection.call(method, request, timeout, safe=safe, user_token=self._user_token)
+
+    async def stream(self, method: str, request: Any) -> Any:
+        """As `Connection.stream`."""
+        return await self._connection.stream(method, request, user_token=self._user_token)
+
+
+AnyConnection = Connection | ProvingConnection

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import grpc
 from grpc import aio
 
 from .._settings import TokenSource
+
+Result = TypeVar("Result")
 
 Channel = aio.Channel
 Cancelled = asyncio.CancelledError
@@ -49,3 +51,21 @@ async def run(function: Callable[..., Any], argument: object) -> Any:
     """Calls a function that may be a coroutine function."""
     result = function(argument)
     return await result if inspect.isawaitable(result) else result
+
+
+_unfinished: set[asyncio.Task[Any]] = set()
+
+
+async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Waits for what goes on even if nobody waits any more: in a task of its own, which no cancelling reaches."""
+    task = asyncio.ensure_future(work)
+    _unfinished.add(task)
+    task.add_done_callback(_finished)
+    return await asyncio.shield(task)
+
+
+def _finished(task: asyncio.Task[Any]) -> None:
+    _unfinished.discard(task)
+    # Looked at, so that asyncio does not log what nobody waits for.
+    if not task.cancelled():
+        task.exception()

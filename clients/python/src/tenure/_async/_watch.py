@@ -15,7 +15,7 @@ from .._retry import is_transient, pause
 from ..errors import CursorExpired, DeadlineExceeded, TenureError, Unavailable, from_rpc_error
 from ..types import Event, EventKind, StartedAnew, to_event
 from ..v1 import session_pb2, session_service_pb2
-from ._connection import Connection
+from ._connection import AnyConnection
 from ._runtime import Cancelled, read_message, sleep
 
 
@@ -29,7 +29,7 @@ class Watch:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: AnyConnection,
         namespace: str,
         owner: session_pb2.Owner | None,
         kinds: Sequence[EventKind | str],
@@ -40,8 +40,9 @@ class Watch:
         self._owner = owner
         self._kinds = tuple(kinds)
         self._cursor = cursor
+        self._position = cursor  # where a broken stream is resumed: after what was read, told or not
         self._stream: Any = None
-        self._ready: deque[Event | StartedAnew] = deque()
+        self._ready: deque[tuple[Event | StartedAnew, str]] = deque()
         self._started = False
         self._anew = False
         self._breaks = 0
@@ -82,7 +83,8 @@ class Watch:
                 if self._over():
                     raise StopAsyncIteration
                 if self._ready:
-                    return self._ready.popleft()
+                    item, self._cursor = self._ready.popleft()
+                    return item
                 await self._read()
         except (grpc.RpcError, TenureError, Cancelled):
             # Closing shows itself as one of these, and so does a client that is closed.
@@ -115,7 +117,7 @@ class Watch:
                 return
             error = None
         if isinstance(error, CursorExpired):
-            self._cursor, self._anew = "", True
+            self._position, self._anew = "", True
         self._stream = None
         self._breaks += 1
         await sleep(pause(self._breaks, error.retry_after if error else None))
@@ -129,9 +131,9 @@ class Watch:
             try:
                 await self._try_to_open(deadline)
             except CursorExpired as error:
-                if not self._cursor:
+                if not self._position:
                     raise
-                self._cursor, self._anew = "", True
+                self._position, self._anew = "", True
                 wait = error.retry_after or 0.0
             except TenureError as error:
                 if self._over() or not is_transient(error):
@@ -145,7 +147,7 @@ class Watch:
 
     async def _try_to_open(self, deadline: float | None) -> None:
         request = _requests.watch(
-            namespace=self._namespace, owner=self._owner, kinds=self._kinds, cursor=self._cursor
+            namespace=self._namespace, owner=self._owner, kinds=self._kinds, cursor=self._position
         )
         self._stream = await self._connection.stream("WatchSessions", request)
         try:
@@ -159,12 +161,16 @@ class Watch:
             raise Unavailable("the watch ended before it began", code="UNAVAILABLE")
         # Only now is nothing missed any more: whoever reads anew after this marker sees what follows.
         if self._anew:
-            self._ready.append(StartedAnew())
+            # With an event behind it, only that event's cursor leads past both.
+            cursor = self._cursor if message.HasField("event") else message.cursor
+            self._ready.append((StartedAnew(), cursor))
             self._anew = False
         self._started = True
         self._take(message)
 
     def _take(self, message: session_service_pb2.WatchSessionsResponse) -> None:
-        self._cursor = message.cursor
+        self._position = message.cursor
         if message.HasField("event"):
-            self._ready.append(to_event(message.event))
+            self._ready.append((to_event(message.event), message.cursor))
+        elif not self._ready:
+            self._cursor = message.cursor

@@ -32,7 +32,7 @@ from ..types import (
 )
 from ..v1 import session_pb2
 from ..v1 import session_service_pb2 as pb
-from ._connection import Connection
+from ._connection import AnyConnection, Connection
 from ._credentials import Credentials
 from ._watch import Watch
 
@@ -48,7 +48,7 @@ def connect(
     token: TokenSource | None = None,
     api_key: str | None = None,
     allow_plaintext_token: bool = False,
-    timeout: float = 5.0,
+    timeout: float = 10.0,
     retries: int = 4,
     keepalive: float = 30.0,
 ) -> Client:
@@ -115,9 +115,14 @@ class Namespace:
         self._connection = connection
         self.name = name
 
-    def owner(self, tenant: str, user: str, *, issuer: str = "") -> Sessions:
-        """The sessions of an owner. Take the parts from a verified token, never from the request's body."""
-        return Sessions(self._connection, self.name, Owner(tenant, user, issuer))
+    def owner(self, tenant: str, user: str, *, issuer: str = "", user_token: TokenSource | None = None) -> Sessions:
+        """The sessions of an owner. Take the parts from a verified token, never from the request's body.
+
+        `user_token`: the user's own access token, or a function that is called for each request. It proves the owner
+        where the namespace asks for that.
+        """
+        connection = self._connection if user_token is None else self._connection.proving(user_token)
+        return Sessions(connection, self.name, Owner(tenant, user, issuer))
 
     def invalidate(
         self,
@@ -142,20 +147,19 @@ class Namespace:
         The selector is exactly one of the first seven arguments. With `authenticated_until` only sessions whose login
         happened up to then end, so that a late event never ends a newer login.
         """
-        request = _requests.invalidate(
-            namespace=self.name,
-            selector=Selector(session_id, owner, subject, provider_session, tenant, issuer, all),
-            reason=reason,
-            except_session_id=except_session_id,
-            authenticated_until=authenticated_until,
-            note=note,
-            actor=actor,
-            dry_run=dry_run,
-        )
-        answer: pb.InvalidateSessionsResponse = self._connection.call("InvalidateSessions", request, timeout)
-        return Invalidated(
-            answer.ended_count if answer.HasField("ended_count") else None,
-            answer.estimated_count if answer.HasField("estimated_count") else None,
+        return _invalidate(
+            self._connection,
+            _requests.invalidate(
+                namespace=self.name,
+                selector=Selector(session_id, owner, subject, provider_session, tenant, issuer, all),
+                reason=reason,
+                except_session_id=except_session_id,
+                authenticated_until=authenticated_until,
+                note=note,
+                actor=actor,
+                dry_run=dry_run,
+            ),
+            timeout,
         )
 
     def watch(self, *, kinds: Sequence[EventKind | str] = (), cursor: str = "") -> Watch:
@@ -166,7 +170,7 @@ class Namespace:
 class Sessions:
     """The sessions of one owner in one namespace."""
 
-    def __init__(self, connection: Connection, namespace: str, owner: Owner) -> None:
+    def __init__(self, connection: AnyConnection, namespace: str, owner: Owner) -> None:
         self._connection = connection
         self.namespace = namespace
         self.owner = owner
@@ -386,15 +390,19 @@ class Sessions:
         timeout: float | None = None,
     ) -> Invalidated:
         """Ends all sessions of this owner in this namespace: "log out everywhere"."""
-        return Namespace(self._connection, self.namespace).invalidate(
-            owner=self.owner,
-            reason=reason,
-            except_session_id=except_session_id,
-            authenticated_until=authenticated_until,
-            note=note,
-            actor=actor,
-            dry_run=dry_run,
-            timeout=timeout,
+        return _invalidate(
+            self._connection,
+            _requests.invalidate(
+                namespace=self.namespace,
+                selector=Selector(owner=self.owner),
+                reason=reason,
+                except_session_id=except_session_id,
+                authenticated_until=authenticated_until,
+                note=note,
+                actor=actor,
+                dry_run=dry_run,
+            ),
+            timeout,
         )
 
     def claim_once(self, key: str, ttl: Span, *, request_id: str = "", timeout: float | None = None) -> Claim:
@@ -422,3 +430,13 @@ class Sessions:
         request = pb.GetSessionRequest(namespace=self.namespace, owner=self._owner, session_id=session_id, peek=True)
         answer: pb.GetSessionResponse = self._connection.call("GetSession", request, timeout)
         return answer.session
+
+
+def _invalidate(
+    connection: AnyConnection, request: pb.InvalidateSessionsRequest, timeout: float | None
+) -> Invalidated:
+    answer: pb.InvalidateSessionsResponse = connection.call("InvalidateSessions", request, timeout)
+    return Invalidated(
+        answer.ended_count if answer.HasField("ended_count") else None,
+        answer.estimated_count if answer.HasField("estimated_count") else None,
+    )

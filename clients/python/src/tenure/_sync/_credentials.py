@@ -4,34 +4,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from time import monotonic
+from typing import TypeVar
 
 from .. import _requests
 from ..errors import RefreshLeaseLost, TenureError
 from ..types import RefreshLease, Stored, TokenSet, to_credential, to_lease
 from ..v1 import credential_service_pb2 as pb
 from ..v1 import session_pb2
-from ._connection import Connection
-from ._runtime import run
+from ._connection import AnyConnection
+from ._runtime import run, to_the_end
+
+Message = TypeVar("Message")
+
+_LAST_MOMENT = 0.2
+"""How much earlier than the deadline the service ends its waiting, so that its answer arrives."""
+
+_LONGEST_FAREWELL = 1.0
 
 
 class Credentials:
     """The credentials of one session. They never appear in a `Session`."""
 
-    def __init__(self, connection: Connection, namespace: str, owner: session_pb2.Owner, session_id: str) -> None:
+    def __init__(self, connection: AnyConnection, namespace: str, owner: session_pb2.Owner, session_id: str) -> None:
         self._connection = connection
         self._namespace = namespace
         self._owner = owner
         self._session_id = session_id
 
+    def _about(self, message: Callable[..., Message], name: str, **fields: object) -> Message:
+        return message(namespace=self._namespace, owner=self._owner, session_id=self._session_id, name=name, **fields)
+
     def put(self, name: str, credential: TokenSet | bytes, *, timeout: float | None = None) -> int:
         """Stores a credential, whole. Gives its version. Not repeated by itself: it could undo a newer one."""
-        request = pb.PutCredentialRequest(
-            namespace=self._namespace,
-            owner=self._owner,
-            session_id=self._session_id,
-            name=name,
+        request = self._about(
+            pb.PutCredentialRequest,
+            name,
             credential=_requests.credential_message(credential),
         )
         answer: pb.PutCredentialResponse = self._connection.call("PutCredential", request, timeout, safe=False)
@@ -39,17 +47,13 @@ class Credentials:
 
     def get(self, name: str, *, timeout: float | None = None) -> Stored:
         """Reads a credential."""
-        request = pb.GetCredentialRequest(
-            namespace=self._namespace, owner=self._owner, session_id=self._session_id, name=name
-        )
+        request = self._about(pb.GetCredentialRequest, name)
         answer: pb.GetCredentialResponse = self._connection.call("GetCredential", request, timeout)
         return Stored(to_credential(answer.credential), answer.version)
 
     def delete(self, name: str, *, timeout: float | None = None) -> bool:
         """Destroys a credential. False if there was none, or if a repetition found it gone."""
-        request = pb.DeleteCredentialRequest(
-            namespace=self._namespace, owner=self._owner, session_id=self._session_id, name=name
-        )
+        request = self._about(pb.DeleteCredentialRequest, name)
         answer: pb.DeleteCredentialResponse = self._connection.call("DeleteCredential", request, timeout)
         return answer.deleted
 
@@ -73,21 +77,22 @@ class Credentials:
 
         Of all processes that ask at once, one calls its `refresh`; the others wait for its result. If the
         resource server refused a token that looked fresh, give it as `rejected`: it is refreshed unless
-        somebody has done so. When `refresh` fails the lease is given back and its error raised.
+        somebody has done so. When `refresh` fails or is cancelled the lease is given back and its error raised.
+
+        `timeout` is for reading and for waiting: who is still not done then raises `RefreshInProgress`. `refresh`
+        and the storing of its result take their own time; `lease_ttl` is when somebody else may try.
         """
         deadline = monotonic() + timeout
         current = rejected or self.get(name, timeout=timeout)
         if rejected is None and current.token.is_fresh(leeway):
             return current
         left = max(deadline - monotonic(), 0.001)
-        request = pb.BeginRefreshRequest(
-            namespace=self._namespace,
-            owner=self._owner,
-            session_id=self._session_id,
-            name=name,
+        request = self._about(
+            pb.BeginRefreshRequest,
+            name,
             stale_version=current.version,
             lease_ttl=_requests.span_message(lease_ttl),
-            wait=_requests.span_message(left),
+            wait=_requests.span_message(max(left - _LAST_MOMENT, 0.0)),
         )
         begun: pb.BeginRefreshResponse = self._connection.call("BeginRefresh", request, left)
         if begun.HasField("refreshed"):
@@ -95,18 +100,23 @@ class Credentials:
         lease = to_lease(begun.lease)
         try:
             token: TokenSet = run(refresh, lease)
-        except BaseException:
-            self._abandon(name, lease)
+        except Exception:
+            to_the_end(self._abandon(name, lease, None))
             raise
-        return self._complete(name, lease, token)
+        except GeneratorExit:
+            raise  # nothing can be awaited any more
+        except BaseException:
+            # Whoever cancels does not want to wait for long.
+            to_the_end(self._abandon(name, lease, _LONGEST_FAREWELL))
+            raise
+        # The old refresh token may be spent by now: this goes on even if the caller gives up.
+        return to_the_end(self._complete(name, lease, token))
 
     def _complete(self, name: str, lease: RefreshLease, token: TokenSet) -> Stored:
         """Stores the new token set. Losing it would lose the refresh token, so this is repeated."""
-        request = pb.CompleteRefreshRequest(
-            namespace=self._namespace,
-            owner=self._owner,
-            session_id=self._session_id,
-            name=name,
+        request = self._about(
+            pb.CompleteRefreshRequest,
+            name,
             lease_id=lease.lease_id,
             credential=_requests.credential_message(token),
         )
@@ -120,14 +130,15 @@ class Credentials:
             raise
         return Stored(token, answer.version)
 
-    def _abandon(self, name: str, lease: RefreshLease) -> None:
-        request = pb.AbandonRefreshRequest(
-            namespace=self._namespace,
-            owner=self._owner,
-            session_id=self._session_id,
-            name=name,
+    def _abandon(self, name: str, lease: RefreshLease, timeout: float | None) -> bool:
+        request = self._about(
+            pb.AbandonRefreshRequest,
+            name,
             lease_id=lease.lease_id,
         )
         # The lease ends by itself; what refresh raised is what the caller has to know.
-        with suppress(TenureError):
-            self._connection.call("AbandonRefresh", request, None)
+        try:
+            self._connection.call("AbandonRefresh", request, timeout)
+        except TenureError:
+            return False
+        return True

@@ -6,12 +6,14 @@ import inspect
 import time
 from collections.abc import Callable
 from threading import Timer
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
 from .._settings import TokenSource
 from ..errors import InvalidConfiguration
+
+Result = TypeVar("Result")
 
 Channel = grpc.Channel
 
@@ -65,6 +67,11 @@ def resolve(source: TokenSource) -> object:
 def run(function: Callable[..., Any], argument: object) -> Any:
     """Calls a function, which must not be a coroutine function."""
     return _plain(function(argument), "the refresh function")
+
+
+def to_the_end(result: Result) -> Result:
+    """What asyncio protects from being cancelled is done by now."""
+    return result
 
 
 def _plain(value: Any, what: str) -> Any:
