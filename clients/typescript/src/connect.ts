@@ -5,9 +5,9 @@ import type { SecureClientSessionOptions } from "node:http2";
 
 import { InvalidValueError } from "./errors.js";
 import { Tenure } from "./tenure.js";
+import type { TokenSource } from "./wire.js";
 import type { GrpcOptions } from "./wire/grpc.js";
-import { grpcWire } from "./wire/grpc.js";
-import type { TokenSource } from "./wire/headers.js";
+import { grpcWire, unencrypted } from "./wire/grpc.js";
 
 /** A PEM text, or the path of a file that holds one. */
 export type Pem = string | Buffer;
@@ -24,7 +24,7 @@ export interface ConnectOptions {
   readonly token?: TokenSource | undefined;
   /** Sent with every call. TENURE_API_KEY. */
   readonly apiKey?: string | undefined;
-  /** Send tokens without TLS, where something else encrypts the connection. Without it only to this machine. */
+  /** Send tokens (users' too) without TLS, where something else encrypts. Without it only to this machine. */
   readonly allowPlaintextToken?: boolean | undefined;
   /** How long a call may take, with all its repetitions. 10 s unless said otherwise. */
   readonly timeoutMs?: number | undefined;
@@ -64,16 +64,15 @@ export function resolved(
     typeof servers === "string" ? servers.split(",") : servers,
     Object.keys(tls).length > 0,
   );
-  if (bearer !== undefined && options.allowPlaintextToken !== true && !urls.every(keepsSecrets)) {
-    throw new InvalidValueError(
-      "token",
-      "would travel unencrypted: write https://, or set allowPlaintextToken",
-    );
+  const confidential = options.allowPlaintextToken === true || urls.every(keepsSecrets);
+  if (bearer !== undefined && !confidential) {
+    throw unencrypted("token");
   }
   return {
     urls,
     tls,
     token: bearer,
+    confidential,
     timeoutMs: positive("timeoutMs", options.timeoutMs ?? 10_000),
     connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
     keepaliveIntervalMs: positive("keepaliveIntervalMs", options.keepaliveIntervalMs ?? 30_000),
@@ -120,7 +119,12 @@ function token(options: ConnectOptions, variable: Variable): TokenSource | undef
   const bearer = given ? options.token : variable("TENURE_TOKEN");
   const apiKey = given ? options.apiKey : variable("TENURE_API_KEY");
   if (bearer !== undefined && apiKey !== undefined) {
-    throw new InvalidValueError("token", "is given beside an API key, and only one of them can be sent");
+    throw given
+      ? new InvalidValueError("token", "is given beside apiKey, and only one of them can be sent")
+      : new InvalidValueError(
+          "TENURE_TOKEN",
+          "is set beside TENURE_API_KEY, and only one of them can be sent; unset one",
+        );
   }
   return bearer ?? apiKey;
 }

@@ -9,6 +9,7 @@ import type { Owner } from "./session.js";
 import { checkedInteger, checkedText } from "./state.js";
 import { toDuration } from "./time.js";
 import type { CallOptions, Wire } from "./wire.js";
+import { untilAborted } from "./wire/abort.js";
 
 /** A credential that was read. */
 export interface StoredCredential {
@@ -36,21 +37,26 @@ export type Refresh = (stale: OAuthTokenSet, context: RefreshContext) => Promise
 
 /** When and how a token set is refreshed. */
 export interface FreshTokenOptions extends CallOptions {
+  /**
+   * How long to read and to wait for another caller's refresh; without it 60 seconds. Then it is a
+   * `RefreshInProgressError`. The refresh function and the storing of its result take their own time.
+   */
+  readonly timeoutMs?: number | undefined;
   /** What an earlier call gave, and the resource server refused: it is refreshed unless somebody has done so. */
   readonly rejected?: Pick<FreshToken, "version"> | undefined;
   /** How long it must be valid from now on; without it 60 seconds. */
   readonly minValidityMs?: number | undefined;
   /** How long the refresh function may take before another caller may try; without it 30 seconds. */
   readonly leaseTtlMs?: number | undefined;
-  /** How long to wait for another caller's refresh; without it 30 seconds. */
-  readonly waitMs?: number | undefined;
 }
 
 const rpc = CredentialService.method;
 const defaultMinValidityMs = 60_000;
-const defaultWaitMs = 30_000;
-// What the call itself may take beside its wait.
-const callMs = 5_000;
+const defaultTimeoutMs = 60_000;
+// How much earlier than the deadline the service ends its waiting, so that its answer arrives.
+const lastMomentMs = 200;
+// How long whoever aborted waits until the lease is given back.
+const longestFarewellMs = 1_000;
 
 interface Place {
   readonly namespace: string;
@@ -93,26 +99,32 @@ export class Credentials {
     return names;
   }
 
-  /** A token set that is fresh. If it is not, one caller of all instances refreshes it; the rest wait. */
+  /**
+   * A token set that is fresh. If it is not, one caller of all instances refreshes it; the rest wait. When `refresh`
+   * fails, the lease is given back. An aborted call rejects at once; the lease ends with `refresh`, which is told by
+   * its signal, and what it gives all the same is stored.
+   */
   async withFreshToken(name: string, refresh: Refresh, options: FreshTokenOptions = {}): Promise<FreshToken> {
+    const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    const deadline = performance.now() + timeoutMs;
     let staleVersion = options.rejected?.version;
     if (staleVersion === undefined) {
-      const current = freshToken(name, await this.get(name, options));
+      const current = freshToken(name, await this.get(name, { ...options, timeoutMs }));
       if (isFresh(current, options)) {
         return current;
       }
       staleVersion = current.version;
     }
-    const waitMs = options.waitMs ?? defaultWaitMs;
+    const leftMs = Math.max(deadline - performance.now(), 1);
     const { outcome } = await this.#wire.call(
       rpc.beginRefresh,
       {
         ...this.#named(name),
         staleVersion: BigInt(checkedInteger("rejected.version", staleVersion)),
-        wait: toDuration("waitMs", waitMs),
+        wait: toDuration("timeoutMs", Math.max(leftMs - lastMomentMs, 0)),
         ...(options.leaseTtlMs !== undefined && { leaseTtl: toDuration("leaseTtlMs", options.leaseTtlMs) }),
       },
-      { ...options, timeoutMs: options.timeoutMs ?? waitMs + callMs },
+      { ...options, timeoutMs: leftMs },
     );
     switch (outcome.case) {
       case "refreshed":
@@ -120,11 +132,12 @@ export class Credentials {
       case "lease": {
         const { leaseId, uncertain } = outcome.value;
         const stale = freshToken(name, fromStored(outcome.value));
-        return this.#refresh(
+        const refreshing = this.#refresh(
           { name, leaseId, stale },
           () => refresh(stale, { uncertain, signal: options.signal }),
           options,
         );
+        return options.signal === undefined ? refreshing : untilAborted(refreshing, options.signal);
       }
       default:
         throw malformed("an outcome of BeginRefresh");
@@ -134,7 +147,7 @@ export class Credentials {
   async #refresh(
     { name, leaseId, stale }: { name: string; leaseId: string; stale: FreshToken },
     refresh: () => Promise<OAuthTokenSet>,
-    options: CallOptions,
+    { signal, correlationId }: CallOptions,
   ): Promise<FreshToken> {
     const lease = { ...this.#named(name), leaseId };
     let tokens: OAuthTokenSet;
@@ -144,13 +157,17 @@ export class Credentials {
       credential = toCredential("refreshed", tokens);
     } catch (error) {
       // The lease would end by itself; giving it back lets the next caller try at once.
-      await this.#wire.call(rpc.abandonRefresh, lease).catch(() => undefined);
+      const timeoutMs = signal?.aborted === true ? longestFarewellMs : undefined;
+      await this.#wire.call(rpc.abandonRefresh, lease, { timeoutMs, correlationId }).catch(() => undefined);
       throw error;
     }
     try {
       // The old token may be spent by now: the result is stored even if the caller has gone away.
-      const { timeoutMs } = options;
-      const { version } = await this.#wire.call(rpc.completeRefresh, { ...lease, credential }, { timeoutMs });
+      const { version } = await this.#wire.call(
+        rpc.completeRefresh,
+        { ...lease, credential },
+        { correlationId },
+      );
       return veiled({ ...tokens, version: Number(version) });
     } catch (error) {
       if (!(error instanceof RefreshLeaseLostError)) {

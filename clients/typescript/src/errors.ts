@@ -140,6 +140,13 @@ export class CallerNotAllowedError extends TenureError {
   }
 }
 
+/** The namespace wants owners proved, and the `userToken` of `owner(…)` does not prove this one. */
+export class OwnerNotProvedError extends TenureError {
+  static {
+    this.prototype.name = "OwnerNotProvedError";
+  }
+}
+
 /** It is not there for this owner: it never was, or it has ended. */
 export class NotFoundError extends TenureError {
   static {
@@ -180,6 +187,34 @@ export class SessionEndedError extends SessionNotFoundError {
 export class SessionExpiredError extends SessionEndedError {
   static {
     this.prototype.name = "SessionExpiredError";
+  }
+}
+
+/** Its owner ended the session. */
+export class SessionDeletedError extends SessionEndedError {
+  static {
+    this.prototype.name = "SessionDeletedError";
+  }
+}
+
+/** The session has another id now. */
+export class SessionRotatedError extends SessionEndedError {
+  static {
+    this.prototype.name = "SessionRotatedError";
+  }
+}
+
+/** A newer session took the conversation. */
+export class SessionReplacedError extends SessionEndedError {
+  static {
+    this.prototype.name = "SessionReplacedError";
+  }
+}
+
+/** The session made room at the limit of sessions per owner. */
+export class SessionEvictedError extends SessionEndedError {
+  static {
+    this.prototype.name = "SessionEvictedError";
   }
 }
 
@@ -231,6 +266,20 @@ export class RevisionMismatchError extends TenureError {
   constructor(failure: Failure) {
     super(failure);
     this.currentRevision = integer(failure.metadata["revision"]);
+  }
+}
+
+/** Others kept changing the same at the same time. The call has been repeated in vain. */
+export class ContendedError extends TenureError {
+  static {
+    this.prototype.name = "ContendedError";
+  }
+}
+
+/** Somebody else is refreshing the credential, and was not done in time. */
+export class RefreshInProgressError extends TenureError {
+  static {
+    this.prototype.name = "RefreshInProgressError";
   }
 }
 
@@ -290,24 +339,52 @@ export class LimitExceededError extends TenureError {
   }
 }
 
-/** The service has too much to do right now. */
-export class OverloadedError extends TenureError {
+/** The state, or the MCP context, is too large: store summaries and filters, not result sets. */
+export class StateTooLargeError extends LimitExceededError {
   static {
-    this.prototype.name = "OverloadedError";
+    this.prototype.name = "StateTooLargeError";
   }
 }
 
-/** The store holds as much as it may. */
-export class StoreFullError extends TenureError {
+/** The state has too many top-level keys. */
+export class TooManyKeysError extends LimitExceededError {
   static {
-    this.prototype.name = "StoreFullError";
+    this.prototype.name = "TooManyKeysError";
   }
 }
 
-/** The service or its store is away, or going down. */
-export class UnavailableError extends TenureError {
+/** The owner, the tenant or the anonymous owners together have too many live sessions. */
+export class TooManySessionsError extends LimitExceededError {
   static {
-    this.prototype.name = "UnavailableError";
+    this.prototype.name = "TooManySessionsError";
+  }
+}
+
+/** The owner holds too many claims. */
+export class TooManyClaimsError extends LimitExceededError {
+  static {
+    this.prototype.name = "TooManyClaimsError";
+  }
+}
+
+/** The session has too many credentials. */
+export class TooManyCredentialsError extends LimitExceededError {
+  static {
+    this.prototype.name = "TooManyCredentialsError";
+  }
+}
+
+/** The credential is too large. */
+export class CredentialTooLargeError extends LimitExceededError {
+  static {
+    this.prototype.name = "CredentialTooLargeError";
+  }
+}
+
+/** The whole request is too large. */
+export class MessageTooLargeError extends LimitExceededError {
+  static {
+    this.prototype.name = "MessageTooLargeError";
   }
 }
 
@@ -315,13 +392,6 @@ export class UnavailableError extends TenureError {
 export class DeadlineExceededError extends TenureError {
   static {
     this.prototype.name = "DeadlineExceededError";
-  }
-}
-
-/** The service has no key to encrypt credentials with. */
-export class EncryptionNotConfiguredError extends TenureError {
-  static {
-    this.prototype.name = "EncryptionNotConfiguredError";
   }
 }
 
@@ -350,67 +420,6 @@ export function ownFailure(code: string, message: string, cause?: unknown): Fail
 export function malformed(what: string): TenureError {
   const message = `the service answered without ${what}: is it a Tenure of this version?`;
   return new TenureError(ownFailure("INTERNAL", message));
-}
-
-type Make = (failure: Failure) => TenureError;
-
-const byReason: Readonly<Record<string, Make>> = {
-  INVALID_FIELD: (failure) => new InvalidFieldError(failure),
-  NAMESPACE_UNKNOWN: (failure) => new NamespaceUnknownError(failure),
-  REQUEST_ID_REUSED: (failure) => new RequestIdReusedError(failure),
-  CALLER_UNKNOWN: (failure) => new CallerUnknownError(failure),
-  CALLER_NOT_ALLOWED: (failure) => new CallerNotAllowedError(failure),
-  SESSION_NOT_FOUND: (failure) => new SessionNotFoundError(failure),
-  SESSION_EXPIRED_IDLE: (failure) => new SessionExpiredError(failure, "EXPIRED_IDLE"),
-  SESSION_EXPIRED_ABSOLUTE: (failure) => new SessionExpiredError(failure, "EXPIRED_ABSOLUTE"),
-  SESSION_DELETED: (failure) => new SessionEndedError(failure, "DELETED"),
-  SESSION_ROTATED: (failure) => new SessionEndedError(failure, "ROTATED"),
-  SESSION_REPLACED: (failure) => new SessionEndedError(failure, "REPLACED"),
-  SESSION_EVICTED: (failure) => new SessionEndedError(failure, "EVICTED"),
-  SESSION_INVALIDATED: (failure) => new SessionInvalidatedError(failure),
-  CREDENTIAL_NOT_FOUND: (failure) => new CredentialNotFoundError(failure),
-  SESSION_EXISTS: (failure) => new SessionExistsError(failure),
-  CONVERSATION_EXISTS: (failure) => new ConversationExistsError(failure),
-  REVISION_MISMATCH: (failure) => new RevisionMismatchError(failure),
-  AUTHENTICATION_REVOKED: (failure) => new AuthenticationRevokedError(failure),
-  NOT_AN_INTEGER: (failure) => new NotAnIntegerError(failure),
-  NOT_A_LIST: (failure) => new NotAListError(failure),
-  INTEGER_OUT_OF_RANGE: (failure) => new IntegerOutOfRangeError(failure),
-  CURSOR_EXPIRED: (failure) => new CursorExpiredError(failure),
-  OVERLOADED: (failure) => new OverloadedError(failure),
-  STORE_FULL: (failure) => new StoreFullError(failure),
-  ENCRYPTION_NOT_CONFIGURED: (failure) => new EncryptionNotConfiguredError(failure),
-  REFRESH_LEASE_LOST: (failure) => new RefreshLeaseLostError(failure),
-};
-
-/** The error of the class that fits its reason, or failing that its code. */
-export function tenureError(failure: Failure): TenureError {
-  const make = Object.hasOwn(byReason, failure.reason) ? byReason[failure.reason] : undefined;
-  if (make !== undefined) {
-    return make(failure);
-  }
-  if (Object.hasOwn(failure.metadata, "limit")) {
-    return new LimitExceededError(failure);
-  }
-  // A reason that this client does not know yet, or a status that something on the way made.
-  switch (failure.code) {
-    case "INVALID_ARGUMENT":
-      return new InvalidFieldError(failure);
-    case "UNAUTHENTICATED":
-      return new CallerUnknownError(failure);
-    case "PERMISSION_DENIED":
-      return new CallerNotAllowedError(failure);
-    case "NOT_FOUND":
-      return new NotFoundError(failure);
-    case "ALREADY_EXISTS":
-      return new AlreadyExistsError(failure);
-    case "UNAVAILABLE":
-      return new UnavailableError(failure);
-    case "DEADLINE_EXCEEDED":
-      return new DeadlineExceededError(failure);
-    default:
-      return new TenureError(failure);
-  }
 }
 
 /** The reason of this name. */

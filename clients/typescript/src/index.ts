@@ -18,33 +18,60 @@ export {
   AuthenticationRevokedError,
   CallerNotAllowedError,
   CallerUnknownError,
+  ContendedError,
   ConversationExistsError,
   CredentialNotFoundError,
+  CredentialTooLargeError,
   CursorExpiredError,
   DeadlineExceededError,
   IntegerOutOfRangeError,
-  EncryptionNotConfiguredError,
   InvalidFieldError,
   InvalidValueError,
   LimitExceededError,
+  MessageTooLargeError,
   NamespaceUnknownError,
   NotAListError,
   NotAnIntegerError,
   NotFoundError,
-  OverloadedError,
+  OwnerNotProvedError,
+  RefreshInProgressError,
   RefreshLeaseLostError,
   RequestIdReusedError,
   RevisionMismatchError,
+  SessionDeletedError,
   SessionEndedError,
+  SessionEvictedError,
   SessionExistsError,
   SessionExpiredError,
   SessionInvalidatedError,
   SessionNotFoundError,
-  StoreFullError,
+  SessionReplacedError,
+  SessionRotatedError,
+  StateTooLargeError,
   TenureError,
-  UnavailableError,
+  TooManyClaimsError,
+  TooManyCredentialsError,
+  TooManyKeysError,
+  TooManySessionsError,
   invalidationReasons,
 } from "./errors.js";
+export {
+  AuditUnavailableError,
+  ClockSkewError,
+  DataUnreadableError,
+  EncryptionNotConfiguredError,
+  InternalError,
+  InvalidationNotDurableError,
+  KeyUnavailableError,
+  KeysAtFaultError,
+  OverloadedError,
+  ShuttingDownError,
+  StoreFullError,
+  StoreUnavailableError,
+  StoreUnsafeError,
+  UnavailableError,
+  UnsupportedError,
+} from "./outages.js";
 export type { Invalidated, InvalidateOptions } from "./invalidate.js";
 export type { McpContext, Owner, OwnerInput, Selector, Session, SessionWithState } from "./session.js";
 export type {
@@ -64,7 +91,6 @@ export type {
   UpdateOptions,
 } from "./sessions.js";
 export type { State, StateInput, StateInputs, StateValue } from "./state.js";
-export type { Namespace, Tenure } from "./tenure.js";
+export type { Namespace, OwnerOptions, Tenure } from "./tenure.js";
 export type { EventKind, SessionEvent, StartedAnew, Watch, WatchItem, WatchOptions } from "./watch.js";
-export type { CallOptions } from "./wire.js";
-export type { TokenSource } from "./wire/headers.js";
+export type { CallOptions, TokenSource } from "./wire.js";

@@ -8,7 +8,7 @@ import { Sessions } from "./sessions.js";
 import { checkedText } from "./state.js";
 import type { WatchOptions } from "./watch.js";
 import { Watch } from "./watch.js";
-import type { Wire } from "./wire.js";
+import type { TokenSource, Wire } from "./wire.js";
 
 /** A connection to Tenure. It is made by the first call and made anew when it was lost. */
 export class Tenure {
@@ -34,6 +34,14 @@ export class Tenure {
   }
 }
 
+/** What else is known of an owner. */
+export interface OwnerOptions {
+  /** Who vouches for the user. */
+  readonly issuer?: string | undefined;
+  /** The user's own access token, or what gives it for each request: for namespaces that want owners proved. */
+  readonly userToken?: TokenSource | undefined;
+}
+
 /** One namespace. */
 export class Namespace {
   readonly #wire: Wire;
@@ -47,9 +55,9 @@ export class Namespace {
   }
 
   /** The sessions of one owner. */
-  owner(tenant: string, user: string, options: { readonly issuer?: string | undefined } = {}): Sessions {
-    const owner: OwnerInput = { tenant, user, issuer: options.issuer ?? "" };
-    return new Sessions(this.#wire, this.name, checkedOwner(owner));
+  owner(tenant: string, user: string, { issuer = "", userToken }: OwnerOptions = {}): Sessions {
+    const wire = userToken === undefined ? this.#wire : this.#wire.proving(userToken);
+    return new Sessions(wire, this.name, checkedOwner({ tenant, user, issuer }));
   }
 
   /** Ends every session that the selector covers, at once and everywhere. */

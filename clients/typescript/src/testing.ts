@@ -1,18 +1,21 @@
 // For tests: a service of one's own, from the real binary, over its memory store.
 
 import { spawn } from "node:child_process";
+import { resolve as absolute } from "node:path";
 import { createInterface } from "node:readline";
 
 import type { ConnectOptions } from "./connect.js";
 import { connect } from "./connect.js";
 import type { Tenure } from "./tenure.js";
 
-/** How the binary is started. */
+/** How the binary is started: with its store in memory, unless something below says otherwise. */
 export interface ServiceOptions {
   /** Where it is; without it TENURE_BIN, or `tenure` in the PATH. */
   readonly binary?: string | undefined;
   /** A configuration file. */
   readonly config?: string | undefined;
+  /** Where it runs: paths in its configuration are relative to this. */
+  readonly cwd?: string | undefined;
   /** Further arguments of `tenure serve`. */
   readonly args?: readonly string[] | undefined;
   /** Where gRPC listens; without it a free port of 127.0.0.1. */
@@ -38,23 +41,15 @@ const patienceMs = 20_000;
 
 /** Starts a service with empty memory. */
 export async function startTenure(options: ServiceOptions = {}): Promise<Service> {
-  const binary = options.binary ?? process.env["TENURE_BIN"] ?? "tenure";
+  const named = options.binary ?? process.env["TENURE_BIN"] ?? "tenure";
+  // A path is this process's, wherever the service runs.
+  const binary = named.includes("/") ? absolute(named) : named;
   const listen = options.listen ?? "127.0.0.1:0";
   const config = options.config === undefined ? [] : ["--config", options.config];
   const child = spawn(
     binary,
-    [
-      "serve",
-      "--listen",
-      listen,
-      "--http",
-      "127.0.0.1:0",
-      "--store",
-      "memory:",
-      ...config,
-      ...(options.args ?? []),
-    ],
-    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.env } },
+    ["serve", "--listen", listen, "--http", "127.0.0.1:0", ...config, ...(options.args ?? [])],
+    { stdio: ["ignore", "pipe", "pipe"], cwd: options.cwd, env: { ...foreign(process.env), ...options.env } },
   );
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
@@ -103,4 +98,9 @@ export async function startTenure(options: ServiceOptions = {}): Promise<Service
     stop,
     [Symbol.asyncDispose]: () => stop(),
   };
+}
+
+/** The variables that are not Tenure's: those of this process are not meant for the service under test. */
+function foreign(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("TENURE_")));
 }

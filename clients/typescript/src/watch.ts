@@ -10,8 +10,8 @@ import {
   InvalidValueError,
   ownFailure,
   TenureError,
-  UnavailableError,
 } from "./errors.js";
+import { UnavailableError } from "./outages.js";
 import * as wire from "./gen/tenure/v1/session_pb.js";
 import type { WatchSessionsResponse } from "./gen/tenure/v1/session_service_pb.js";
 import { SessionService } from "./gen/tenure/v1/session_service_pb.js";
@@ -178,7 +178,8 @@ export class Watch implements AsyncIterableIterator<WatchItem, undefined, undefi
           if (anew) {
             // Only now is nothing missed any more: who reads anew after this sees what follows.
             anew = false;
-            yield { kind: "STARTED_ANEW", cursor };
+            // With an event behind it, only that event's cursor leads past both.
+            yield { kind: "STARTED_ANEW", cursor: event === undefined ? cursor : this.#cursor };
           }
           if (event === undefined) {
             this.#cursor = cursor;

@@ -18,6 +18,9 @@ export interface CallOptions {
   readonly correlationId?: string | undefined;
 }
 
+/** A token, or what gives one for each request; it should come from a cache. */
+export type TokenSource = string | (() => string | Promise<string>);
+
 export interface Wire {
   /** How long a call may take that does not say so itself. */
   readonly timeoutMs: number;
@@ -35,6 +38,9 @@ export interface Wire {
     request: MessageInitShape<I>,
     options?: CallOptions,
   ): AsyncIterable<MessageShape<O>>;
+
+  /** The same, with a user's token in every request. */
+  proving(userToken: TokenSource): Wire;
 
   /** Closes all connections; calls in progress fail. */
   close(): void;

@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { AsyncLocalStorageContextManager } from "./context.js";
 import { context, propagation, ROOT_CONTEXT, trace } from "@opentelemetry/api";
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { ConnectOptions, Tenure } from "tenure-client";
 import {
@@ -323,6 +323,28 @@ describe("headers", () => {
       assert.equal(header.get("baggage"), null);
       assert.equal(header.get("traceparent"), `00-${span.traceId}-${span.spanId}-01`);
     }
+  });
+
+  it("hold the user's token of their owner, asked for with each request", async () => {
+    const seen: (string | null)[] = [];
+    const note = ({ requestHeader }: HandlerContext) => seen.push(requestHeader.get("tenure-user-token"));
+    const { tenure } = await against({
+      getSession: (_, call) =>
+        note(call) === 1 ? Promise.reject(unavailable()) : Promise.resolve({ session: anySession }),
+      invalidateSessions: (_, call) => {
+        note(call);
+        return {};
+      },
+    });
+    const namespace = tenure.namespace("crm");
+    let asked = 0;
+    const userToken = () => Promise.resolve(`t-${String(asked++)}`);
+    const ada = namespace.owner("acme", "ada", { userToken });
+    await ada.get("some-session-id-1");
+    await ada.invalidate();
+    await namespace.owner("acme", "bob", { userToken: "bobs" }).get("some-session-id-1");
+    await namespace.owner("acme", "eve").get("some-session-id-1");
+    assert.deepEqual(seen, ["t-0", "t-1", "t-2", "bobs", null]);
   });
 
   it("lack a token when none can be had: the call fails with its cause", async () => {

@@ -58,6 +58,34 @@ describe("connect", () => {
     }
   });
 
+  it("names both secrets of the environment when only one can be sent", () => {
+    const env = { TENURE_TOKEN: "canary", TENURE_API_KEY: "tnr_canary" };
+    assert.throws(
+      () => connect("a:1", { env }),
+      (error) => {
+        assert(error instanceof InvalidValueError);
+        const { message } = error;
+        return /TENURE_TOKEN\b.*TENURE_API_KEY/.test(message) && !message.includes("canary");
+      },
+    );
+    assert.equal(resolved("https://a:1", { env, apiKey: "k" }).token, "k");
+  });
+
+  it("gives a call ten seconds unless told otherwise", () => {
+    assert.equal(resolved("a:1", { env: {} }).timeoutMs, 10_000);
+  });
+
+  it("does not send a user's token where others can read it", () => {
+    using tenure = connect("http://a:1", { env: {} });
+    assert.throws(() => tenure.namespace("crm").owner("acme", "ada", { userToken: "t" }), InvalidValueError);
+    using trusted = connect("http://a:1", { env: {}, allowPlaintextToken: true });
+    trusted.namespace("crm").owner("acme", "ada", { userToken: "t" });
+    assert.throws(
+      () => trusted.namespace("crm").owner("acme", "ada", { userToken: "canary\n" }),
+      (error) => error instanceof InvalidValueError && !error.message.includes("canary"),
+    );
+  });
+
   it("sends tokens only where nobody can read them", () => {
     assert.throws(() => urls("http://a:1", { token: "t" }), InvalidValueError);
     assert.throws(() => urls(["127.0.0.1:1", "a:1"], { apiKey: "k" }), InvalidValueError);

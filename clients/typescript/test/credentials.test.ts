@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { Code } from "@connectrpc/connect";
 import type { OAuthTokenSet } from "tenure-client";
-import { connect, InvalidValueError, RefreshLeaseLostError } from "tenure-client";
+import { connect, InvalidValueError, RefreshInProgressError, RefreshLeaseLostError } from "tenure-client";
 
-import { scripted, unavailable } from "./scripted.js";
+import { refusal, scripted, unavailable } from "./scripted.js";
 import { Vault } from "./vault.js";
 
 const minute = 60_000;
@@ -90,6 +91,47 @@ describe("credentials", () => {
       );
       assert.equal(fresh.accessToken, "fresh");
     });
+  });
+
+  it("are stored although the caller gave up, if the refresh went on", async () => {
+    await withVault(async (vault, credentials) => {
+      await credentials.put("github", expiring("stale", 0));
+      const gone = new AbortController();
+      const reason = new Error("enough");
+      let finish: (tokens: OAuthTokenSet) => void = () => undefined;
+      const refresh = () => {
+        gone.abort(reason);
+        return new Promise<OAuthTokenSet>((resolve) => (finish = resolve));
+      };
+      await assert.rejects(credentials.withFreshToken("github", refresh, { signal: gone.signal }), reason);
+      const waiting = credentials.withFreshToken("github", never);
+      finish(expiring("fresh", 10 * minute));
+      assert.equal((await waiting).accessToken, "fresh");
+      assert.equal(vault.completions, 1);
+    });
+  });
+
+  it("wait at the service, and a little less long than the caller", async () => {
+    const waits: (number | undefined)[] = [];
+    await withVault(
+      async (_, credentials) => {
+        await credentials.put("github", expiring("stale", 0));
+        await assert.rejects(credentials.withFreshToken("github", never), RefreshInProgressError);
+        await assert.rejects(
+          credentials.withFreshToken("github", never, { timeoutMs: 20_000 }),
+          RefreshInProgressError,
+        );
+        const [usual = 0, given = 0] = waits;
+        assert(usual > 50 && usual < 60 && given > 10 && given < 20, String(waits));
+      },
+      (methods) => ({
+        ...methods,
+        beginRefresh: ({ wait }) => {
+          waits.push(Number(wait?.seconds) + (wait?.nanos ?? 0) / 1e9);
+          throw refusal(Code.Aborted, "REFRESH_IN_PROGRESS");
+        },
+      }),
+    );
   });
 
   it("that were stored by a call whose answer was lost are recognised", async () => {

@@ -11,8 +11,10 @@ export const repository = new URL("../../", packageRoot);
 
 const built = new URL("target/debug/tenure", repository).pathname;
 
-/** Starts the binary: TENURE_BIN, or the one that was built here, or the one in the PATH. */
+/** TENURE_BIN, or the one that was built here, or the one in the PATH. */
+export const binary = process.env["TENURE_BIN"] ?? (existsSync(built) ? built : "tenure");
+
+/** Starts the binary. */
 export function service(options: ServiceOptions = {}): Promise<Service> {
-  const binary = process.env["TENURE_BIN"] ?? (existsSync(built) ? built : "tenure");
   return startTenure({ binary, ...options });
 }

@@ -27,8 +27,9 @@ interface Step {
 
 interface Case {
   readonly name: string;
+  readonly token?: string;
   readonly namespace?: string;
-  readonly owners?: Record<string, { tenant?: string; user?: string; issuer?: string }>;
+  readonly owners?: Record<string, { tenant?: string; user?: string; issuer?: string; user_token?: string }>;
   readonly needs?: readonly string[];
   readonly steps: readonly Step[];
 }
@@ -39,6 +40,7 @@ const expressible = new Set(["nan", "big_integers", "lone_surrogates", "symbols"
 const vectors = new URL("tests/vectors/", repository);
 const files = readdirSync(new URL("cases/", vectors)).filter((name) => name.endsWith(".json"));
 const defaultOwners = { ada: { tenant: "acme-${run}", user: "ada", issuer: "https://id.example" } };
+const tokens = JSON.parse(readFileSync(new URL("servers/tokens.json", vectors), "utf8")) as Fields;
 const itemPatienceMs = 5000;
 
 for (const file of files.sort()) {
@@ -48,22 +50,28 @@ for (const file of files.sort()) {
   };
   describe(file, () => {
     let running: Service;
-    let tenure: Tenure;
+    const clients = new Map<string | undefined, Tenure>();
+    const clientOf = (token: string | undefined): Tenure => {
+      const client = clients.get(token) ?? running.connect({ token });
+      clients.set(token, client);
+      return client;
+    };
 
     before(async () => {
-      running = await service({ config: new URL(`servers/${server}.toml`, vectors).pathname });
-      tenure = running.connect();
+      running = await service({ config: `${server}.toml`, cwd: new URL("servers/", vectors).pathname });
     });
 
     after(async () => {
-      tenure.close();
+      for (const client of clients.values()) {
+        client.close();
+      }
       await running.stop();
     });
 
     for (const one of cases) {
       const needs = (one.needs ?? []).filter((need) => !expressible.has(need));
       it(one.name, { skip: needs.length > 0 }, async () => {
-        const play = new Play(tenure, one);
+        const play = new Play(clientOf, one);
         try {
           for (const [index, step] of one.steps.entries()) {
             await play.step(step, `step ${String(index + 1)} (${step.do})`);
@@ -80,12 +88,15 @@ for (const file of files.sort()) {
 class Play {
   readonly #tenure: Tenure;
   readonly #case: Case;
-  readonly #saved = new Map<string, Value>([["run", run()]]);
+  readonly #saved = new Map<string, Value>([
+    ["run", run()],
+    ["tokens", tokens],
+  ]);
   readonly #watches = new Map<string, Watch>();
 
-  constructor(tenure: Tenure, one: Case) {
-    this.#tenure = tenure;
+  constructor(clientOf: (token: string | undefined) => Tenure, one: Case) {
     this.#case = one;
+    this.#tenure = clientOf(this.#filled(one.token) as string | undefined);
   }
 
   async step(step: Step, where: string): Promise<void> {
@@ -133,7 +144,8 @@ class Play {
     if (owner === undefined) {
       throw new Error(`there is no owner ${String(step.as)}`);
     }
-    const sessions = namespace.owner(owner.tenant ?? "", owner.user ?? "", { issuer: owner.issuer });
+    const { tenant = "", user = "", issuer, user_token: userToken } = owner;
+    const sessions = namespace.owner(tenant, user, { issuer, userToken });
     switch (step.do) {
       case "watch": {
         const { scope, ...options } = with_;

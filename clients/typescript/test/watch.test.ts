@@ -150,6 +150,26 @@ describe("watch", () => {
     await running.stop();
   });
 
+  it("does not let its cursor pass over an event that was read with the marker", async () => {
+    const running = await scripted({
+      async *watchSessions({ cursor }) {
+        if (cursor === "old") {
+          throw refusal(Code.OutOfRange, "CURSOR_EXPIRED");
+        }
+        yield event("1", "one");
+        await pause(10_000);
+      },
+    });
+    using tenure = connect(running.url, { env: {} });
+    const watch = tenure.namespace("crm").watch({ cursor: "old" });
+    assert.deepEqual(await next(watch), { kind: "STARTED_ANEW", cursor: "old" });
+    assert.equal(watch.cursor, "old");
+    assert.equal((await next(watch)).kind, "CREATED");
+    assert.equal(watch.cursor, "one");
+    watch.close();
+    await running.stop();
+  });
+
   it("rejects with what cannot be mended, and with the signal's reason", async () => {
     const running = await scripted({
       async *watchSessions({ kinds }) {

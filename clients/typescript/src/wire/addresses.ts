@@ -6,6 +6,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { createNodeHttpClient, Http2SessionManager } from "@connectrpc/connect-node";
 
+import { untilAborted } from "./abort.js";
+
 /** How connections are made and kept. */
 export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
@@ -162,20 +164,4 @@ export class Addresses {
     const resting = (address: Address) => (address.restsUntil > now ? 1 : 0);
     return all.sort((a, b) => resting(a) - resting(b));
   }
-}
-
-/** Waits for the promise, at most until the signal; what it waits for goes on for others. */
-function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) {
-      end();
-    }
-    signal.addEventListener("abort", end, { once: true });
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener("abort", end);
-    });
-  });
 }

@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import type { Failure, TenureError } from "../errors.js";
-import { tenureError } from "../errors.js";
+import { tenureError } from "../reasons.js";
 import { fromDuration } from "../time.js";
 
 const domain = "tenure";

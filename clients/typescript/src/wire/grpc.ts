@@ -7,22 +7,24 @@ import type {
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { Interceptor, Transport } from "@connectrpc/connect";
+import type { ContextValues, Interceptor, Transport } from "@connectrpc/connect";
+import { createContextValues } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-grpc";
 
 import { InvalidValueError, TenureError } from "../errors.js";
-import type { CallOptions, Wire } from "../wire.js";
+import type { CallOptions, TokenSource, Wire } from "../wire.js";
 import type { ConnectionOptions } from "./addresses.js";
 import { Addresses, anyUrl } from "./addresses.js";
 import { failed } from "./failure.js";
-import type { TokenSource } from "./headers.js";
-import { bearer, traceContext } from "./headers.js";
+import { bearer, checkedToken, proof, traceContext, userToken } from "./headers.js";
 import { retries } from "./retry.js";
 
 /** How the service is reached. */
 export interface GrpcOptions extends ConnectionOptions {
   readonly urls: readonly string[];
   readonly token: TokenSource | undefined;
+  /** Whether nobody on the way can read what is sent. */
+  readonly confidential: boolean;
   readonly timeoutMs: number;
   readonly retries: number;
 }
@@ -34,7 +36,7 @@ const largestTimeoutMs = 99_999_999;
 /** The wire that everything else uses. */
 export function grpcWire(options: GrpcOptions): Wire {
   const addresses = new Addresses(options.urls, options);
-  const interceptors: Interceptor[] = [traceContext(), retries(options.retries)];
+  const interceptors: Interceptor[] = [traceContext(), retries(options.retries), proof()];
   if (options.token !== undefined) {
     interceptors.push(bearer(options.token));
   }
@@ -49,15 +51,30 @@ export function grpcWire(options: GrpcOptions): Wire {
     readMaxBytes: largestAnswer,
     writeMaxBytes: largestAnswer,
   });
-  return new GrpcWire(transport, addresses, options.timeoutMs);
+  return new GrpcWire(transport, addresses, options);
 }
 
 class GrpcWire implements Wire {
   constructor(
     private readonly transport: Transport,
     private readonly addresses: Addresses,
-    readonly timeoutMs: number,
+    private readonly options: GrpcOptions,
+    private readonly userToken?: TokenSource,
   ) {}
+
+  get timeoutMs(): number {
+    return this.options.timeoutMs;
+  }
+
+  proving(token: TokenSource): Wire {
+    if (!this.options.confidential) {
+      throw unencrypted("userToken");
+    }
+    if (typeof token === "string") {
+      checkedToken("userToken", token);
+    }
+    return new GrpcWire(this.transport, this.addresses, this.options, token);
+  }
 
   async call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
@@ -67,7 +84,14 @@ class GrpcWire implements Wire {
     const timeoutMs = checkedTimeout(options.timeoutMs ?? this.timeoutMs);
     options.signal?.throwIfAborted();
     try {
-      const answer = await this.transport.unary(method, options.signal, timeoutMs, headers(options), request);
+      const answer = await this.transport.unary(
+        method,
+        options.signal,
+        timeoutMs,
+        headers(options),
+        request,
+        this.contextValues(),
+      );
       return answer.message;
     } catch (error) {
       throw told(error, options.signal);
@@ -86,7 +110,14 @@ class GrpcWire implements Wire {
     const signal =
       options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
     try {
-      const answer = await this.transport.stream(method, signal, timeoutMs, headers(options), once(request));
+      const answer = await this.transport.stream(
+        method,
+        signal,
+        timeoutMs,
+        headers(options),
+        once(request),
+        this.contextValues(),
+      );
       yield* answer.message;
     } catch (error) {
       throw told(error, options.signal);
@@ -98,6 +129,18 @@ class GrpcWire implements Wire {
   close(): void {
     this.addresses.close();
   }
+
+  private contextValues(): ContextValues | undefined {
+    return this.userToken === undefined ? undefined : createContextValues().set(userToken, this.userToken);
+  }
+}
+
+/** A token would be readable on the way. */
+export function unencrypted(option: string): InvalidValueError {
+  return new InvalidValueError(
+    option,
+    "would travel unencrypted: write https://, or set allowPlaintextToken where something else encrypts",
+  );
 }
 
 function told(error: unknown, signal: AbortSignal | undefined): unknown {

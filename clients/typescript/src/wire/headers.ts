@@ -1,30 +1,53 @@
-// What travels beside a request: who calls, and as part of which trace.
+// What travels beside a request: who calls, for which user, and as part of which trace.
 
 import type { Interceptor } from "@connectrpc/connect";
+import { createContextKey } from "@connectrpc/connect";
 
-import { InvalidValueError, ownFailure, TenureError } from "../errors.js";
-
-/** A token, or what gives one for each call; it should come from a cache. */
-export type TokenSource = string | (() => string | Promise<string>);
+import { CallerUnknownError, InvalidValueError, ownFailure } from "../errors.js";
+import type { TokenSource } from "../wire.js";
 
 /** Sends the token as `authorization: Bearer`. */
 export function bearer(token: TokenSource): Interceptor {
   return (next) => async (request) => {
-    const value = typeof token === "string" ? token : await called(token);
-    // A header's own error would show the token.
-    if (!/^[\x21-\x7e]+$/.test(value)) {
-      throw new InvalidValueError("token", "is empty, or holds characters that no header may hold");
-    }
-    request.header.set("authorization", `Bearer ${value}`);
+    request.header.set("authorization", `Bearer ${await given("token", token)}`);
     return next(request);
   };
 }
 
-async function called(token: () => string | Promise<string>): Promise<string> {
+/** The token that proves the owner of a call. */
+export const userToken = createContextKey<TokenSource | undefined>(undefined);
+
+/** Sends the user's token as `tenure-user-token`. */
+export function proof(): Interceptor {
+  return (next) => (request) => {
+    const token = request.contextValues.get(userToken);
+    if (token === undefined) {
+      return next(request);
+    }
+    return given("userToken", token).then((value) => {
+      request.header.set("tenure-user-token", value);
+      return next(request);
+    });
+  };
+}
+
+async function given(option: string, token: TokenSource): Promise<string> {
+  return checkedToken(option, typeof token === "string" ? token : await called(option, token));
+}
+
+/** The token, if a header can hold it: a header's own error would show it. */
+export function checkedToken(option: string, token: string): string {
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new InvalidValueError(option, "is empty, or holds characters that no header may hold");
+  }
+  return token;
+}
+
+async function called(option: string, token: () => string | Promise<string>): Promise<string> {
   try {
     return await token();
   } catch (error) {
-    throw new TenureError(ownFailure("UNAUTHENTICATED", "the token callback failed", error));
+    throw new CallerUnknownError(ownFailure("UNAUTHENTICATED", `the ${option} callback failed`, error));
   }
 }
 
