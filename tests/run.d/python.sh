@@ -41,7 +41,7 @@ lint_python_client() {
   in_python_client ruff format --no-cache --check . ../../tests/vectors
 }
 
-# The wheel has all modules, the stubs and the marker of its types.
+# The wheel has all modules, the stubs and the marker of its types, and works where nothing else is installed.
 build_python_client() {
   local out=$target/python-package
   rm -rf "$out"
@@ -52,4 +52,12 @@ build_python_client() {
   for file in tenure/py.typed tenure/sync.py tenure/_sync/_client.py tenure/v1/session_pb2.pyi; do
     grep -q "^$file " "$out/contents"
   done
+  tar --list --file "$out"/*.tar.gz | grep -q /samples/token_refresh.py
+  python3 -m venv "$out/venv"
+  "$out/venv/bin/pip" install --quiet --disable-pip-version-check "$out"/*.whl
+  (cd "$out" && TENURE_BIN=$target/debug/tenure venv/bin/python -c '
+from tenure import sync, testing
+with testing.serve() as server, sync.connect(server.address) as client:
+    assert client.namespace("crm").owner("acme", "ada").get_or_create("c1").created
+')
 }

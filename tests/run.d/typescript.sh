@@ -34,6 +34,7 @@ typescript_package() {
   cd "$folder" || return
   npm init --yes >/dev/null
   npm install --no-audit --no-fund --loglevel=error ./tenure-client-*.tgz
+  ls node_modules/tenure-client/samples/{tool-handler,conversation-isolation,logout-everywhere,token-refresh}.ts
   TENURE_BIN=$target/debug/tenure node --input-type=module --eval '
     import { startTenure } from "tenure-client/testing";
     const service = await startTenure();

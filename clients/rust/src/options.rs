@@ -28,6 +28,8 @@ pub struct Options {
     pub(crate) server_name: Option<String>,
     pub(crate) trace: Option<TraceSource>,
     pub(crate) allow_plaintext_token: bool,
+    /// Two secrets of the environment, of which only one can be sent. One that is given sets both aside.
+    contradiction: Option<Error>,
 }
 
 /// A certificate or a key, or where it is.
@@ -93,14 +95,15 @@ impl Options {
             server_name: None,
             trace: None,
             allow_plaintext_token: false,
+            contradiction: None,
         }
     }
 
     /// What `TENURE_SERVER`, `TENURE_TLS_CA`, `TENURE_TLS_CERT`, `TENURE_TLS_KEY`, `TENURE_TOKEN` and
-    /// `TENURE_API_KEY` say.
+    /// `TENURE_API_KEY` say. Both a token and a key are refused when it comes to connecting, unless one was given since.
     ///
     /// # Errors
-    /// When they contradict each other.
+    /// When a certificate is there without its key, or a key without its certificate.
     pub fn from_env() -> Result<Options, Error> {
         Options::from_variables(|name| std::env::var(name).ok())
     }
@@ -135,10 +138,13 @@ impl Options {
             }
         }
         match (variable("TENURE_TOKEN"), variable("TENURE_API_KEY")) {
-            (Some(_), Some(_)) => Err(Error::refused(
-                "TENURE_TOKEN",
-                "is set beside TENURE_API_KEY, and only one of them can be sent; unset one",
-            )),
+            (Some(_), Some(_)) => {
+                options.contradiction = Some(Error::refused(
+                    "TENURE_TOKEN",
+                    "is set beside TENURE_API_KEY, and only one of them can be sent; unset one",
+                ));
+                Ok(options)
+            }
             (Some(token), None) => Ok(options.token(token)),
             (None, Some(key)) => Ok(options.api_key(key)),
             (None, None) => Ok(options),
@@ -160,6 +166,7 @@ impl Options {
     /// Sends this token with every call.
     pub fn token(mut self, token: impl Into<String>) -> Options {
         self.token = Some(Token::Fixed(token.into()));
+        self.contradiction = None;
         self
     }
 
@@ -171,6 +178,7 @@ impl Options {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.token = Some(Token::from_fn(token));
+        self.contradiction = None;
         self
     }
 
@@ -227,6 +235,9 @@ impl Options {
 
     /// The addresses as URIs. One without a scheme gets the one that the other options ask for.
     pub(crate) fn addresses(&self) -> Result<Vec<String>, Error> {
+        if let Some(contradiction) = &self.contradiction {
+            return Err(contradiction.clone());
+        }
         let addresses = self.uris()?;
         let plain = |address: &&String| address.starts_with("http://");
         if addresses.iter().any(|address| plain(&address))
@@ -320,11 +331,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused() {
-        for variables in [
-            &[("TENURE_TLS_CERT", "c")][..],
-            &[("TENURE_TLS_KEY", "k")],
-            &[("TENURE_TOKEN", "t"), ("TENURE_API_KEY", "k")],
-        ] {
+        for variables in [&[("TENURE_TLS_CERT", "c")][..], &[("TENURE_TLS_KEY", "k")]] {
             assert!(from(variables).is_err(), "{variables:?}");
         }
         for (server, ca) in [("http://a:1", true), ("ftp://a:1", false), (" , ", false)] {
@@ -339,12 +346,14 @@ mod tests {
     #[test]
     fn both_secrets_are_named_when_only_one_can_be_sent() {
         let both = [("TENURE_TOKEN", "canary"), ("TENURE_API_KEY", "canary")];
-        let text = from(&both).expect_err("refused").to_string();
+        let options = from(&both).expect("not yet");
+        let text = options.addresses().expect_err("refused").to_string();
         assert!(
             text.contains("TENURE_TOKEN") && text.contains("TENURE_API_KEY"),
             "{text}"
         );
         assert!(!text.contains("canary"));
+        assert!(options.api_key("mine").addresses().is_ok());
     }
 
     #[test]
