@@ -64,6 +64,7 @@ export {
   InvalidationNotDurableError,
   KeyUnavailableError,
   KeysAtFaultError,
+  LogNotOwnedError,
   OverloadedError,
   ShuttingDownError,
   StoreFullError,

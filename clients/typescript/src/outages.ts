@@ -86,6 +86,13 @@ export class KeysAtFaultError extends TenureError {
   }
 }
 
+/** The log of the service's process is not its own to change. */
+export class LogNotOwnedError extends TenureError {
+  static {
+    this.prototype.name = "LogNotOwnedError";
+  }
+}
+
 /** What is kept does not open: its tenant's key was destroyed, or somebody has changed it. */
 export class DataUnreadableError extends TenureError {
   static {

@@ -310,6 +310,10 @@ class KeysAtFault(TenureError):
     """The service cannot read its keys."""
 
 
+class LogNotOwned(TenureError):
+    """The log of the service's process is not its own to change."""
+
+
 class DataUnreadable(TenureError):
     """What is kept does not open: its tenant's key was destroyed, or somebody has changed it."""
 
@@ -372,6 +376,7 @@ _BY_REASON: dict[str, type[TenureError]] = {
     "SHUTTING_DOWN": ShuttingDown,
     "ENCRYPTION_NOT_CONFIGURED": EncryptionNotConfigured,
     "KEYS_AT_FAULT": KeysAtFault,
+    "LOG_NOT_OWNED": LogNotOwned,
     "DATA_UNREADABLE": DataUnreadable,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "COMPRESSION_UNSUPPORTED": Unsupported,
