@@ -91,6 +91,8 @@ def test_selectors_select_the_pods_and_nothing_else(release: Release) -> None:
     ]
     selectors += [found["spec"]["podSelector"]["matchLabels"] for found in release.of_kind("NetworkPolicy")]
     for selector in selectors:
+        # No more than the Deployment's own: a version in it would lose sight of the old pods during an upgrade.
+        assert selector == selectors[0]
         assert selector.items() <= labels.items()
         for pod in release.of_kind("Pod"):
             assert not selector.items() <= pod["metadata"]["labels"].items(), "the test's pod would get calls"
@@ -121,6 +123,24 @@ def test_ports_and_volumes_that_are_named_are_there(release: Release) -> None:
         volumes = {volume["name"] for volume in spec.get("volumes", [])}
         mounted = {mount["name"] for each in spec["containers"] for mount in each.get("volumeMounts", [])}
         assert mounted == volumes
+
+
+@pytest.mark.parametrize(
+    ("values", "rolls"),
+    [
+        ({"config": {"defaults": {"idle_ttl": "31m"}}}, True),
+        ({"log": {"filter": "debug"}}, True),
+        ({"replicaCount": 5}, False),
+        ({"service": {"labels": {"a": "b"}}}, False),
+    ],
+)
+def test_pods_are_rolled_by_their_configuration_alone(values: dict[str, Any], rolls: bool) -> None:
+    def template(release: Release) -> dict[str, Any]:
+        return dict(release.the("Deployment")["spec"]["template"])
+
+    before, after = render("values-standalone.yaml"), render("values-standalone.yaml", values)
+    assert (template(before) != template(after)) == rolls
+    assert (before.the("ConfigMap") != after.the("ConfigMap")) == rolls
 
 
 def test_no_secret_is_made(release: Release) -> None:
