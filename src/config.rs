@@ -25,6 +25,7 @@ mod reference;
 mod settings;
 mod show;
 mod suggest;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -36,6 +37,7 @@ pub use fault::{Fault, Faults, Origin};
 pub use layers::{File, Flag, Sources};
 pub use load::Loaded;
 pub use reference::reference;
+pub use telemetry::Telemetry;
 pub use value::{parse_bytes, parse_duration, show_duration};
 
 /// All settings of the service.
@@ -49,6 +51,8 @@ pub struct Config {
     pub store: Store,
     /// `[log]`
     pub log: Log,
+    /// `[telemetry]`
+    pub telemetry: Telemetry,
     /// `[audit]`
     pub audit: audit::Settings,
     /// `[keys]`

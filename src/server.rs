@@ -34,7 +34,7 @@ use crate::config::{self, Config};
 use crate::events::Events;
 use crate::sessions::{Namespaces, Sessions};
 use crate::store::{self, Measured, Store};
-use crate::telemetry::{self, LogFilter, Metrics};
+use crate::telemetry::{self, LogFilter, Metrics, Telemetry};
 use crate::vault::{self, KeyService as _, Keyring, Vault};
 
 mod accept;
@@ -58,7 +58,13 @@ const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once, with an error.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    let log = telemetry::log::init(&config.log)?;
+    let telemetry = telemetry::start(&config)?;
+    let served = serve(config, &telemetry);
+    telemetry.end();
+    served
+}
+
+fn serve(config: Config, telemetry: &Telemetry) -> anyhow::Result<()> {
     for warning in callers::warnings(&config) {
         tracing::warn!(target: "tenure::callers", "{warning}");
     }
@@ -69,7 +75,9 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     let served = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let store = store::open(&config.store).await?;
-        let running = bind(config, store)?.logging(log).start().await?;
+        let bound = bind(config, store)?.logging(telemetry.filter().clone());
+        telemetry.send(&bound.metrics);
+        let running = bound.start().await?;
         running.announce(&mut io::stdout().lock())?;
 
         let stop = CancellationToken::new();

@@ -19,6 +19,7 @@ use crate::session::limits::Limits;
 mod audit;
 mod callers;
 mod profile;
+mod telemetry;
 
 /// Adds every fault, and puts together what belongs together.
 pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault>) {
@@ -31,6 +32,7 @@ pub(super) fn check(draft: &mut Draft, origins: &Origins, faults: &mut Vec<Fault
     checking.profiles(&mut draft.config);
     checking.keys(&draft.config);
     checking.log(&draft.config.log.filter);
+    checking.telemetry(draft);
     checking.audit(&draft.config);
     let defaults = &draft.config.defaults;
     checking.limits(

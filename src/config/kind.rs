@@ -191,6 +191,39 @@ impl<N: Number> Kind for Count<N> {
     }
 }
 
+/// A share of all, from none to all.
+pub(super) struct Share;
+
+impl Kind for Share {
+    type Value = f64;
+
+    fn name(&self) -> String {
+        "number from 0 to 1".to_owned()
+    }
+
+    fn read(&self, written: &Written) -> Result<f64, Wrong> {
+        let advice = "write a number from 0 to 1, for instance 0.01";
+        let text = match written {
+            Written::Words(text) | Written::Integer(text) | Written::Fraction(text) => text.trim(),
+            other => {
+                return Err(Wrong::new(
+                    format!("is {}", other.type_name()),
+                    format!("{advice}, without quotes"),
+                ));
+            }
+        };
+        let share = text
+            .parse()
+            .ok()
+            .filter(|share| (0.0..=1.0).contains(share));
+        share.ok_or_else(|| Wrong::new(format!("{text:?} is no share"), advice))
+    }
+
+    fn show(&self, value: &f64) -> String {
+        value.to_string()
+    }
+}
+
 /// How many bytes, with the least and the most.
 pub(super) struct Size<N>(pub(super) N, pub(super) N);
 

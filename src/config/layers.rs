@@ -289,7 +289,7 @@ fn written(value: &DeValue<'_>) -> Written {
         }
         DeValue::Integer(_) => Written::Other("an integer that is not decimal"),
         DeValue::Boolean(value) => Written::Bool(*value),
-        DeValue::Float(_) => Written::Other("a number with a fraction"),
+        DeValue::Float(number) => Written::Fraction(number.as_str().to_owned()),
         DeValue::Datetime(_) => Written::Other("a date"),
         DeValue::Array(items) => texts(items).map_or(Written::Other("a list"), Written::Texts),
         DeValue::Table(_) => Written::Other("a section"),

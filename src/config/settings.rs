@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::callers::{ApiKey, CertificateNames, Grant, KeyHash, Rule, TokenAlgorithm, TokenIssuer};
 use super::kind::{
-    Address, Choice, Count, Hidden, Kind, Lasting, List, Optional, Path, Size, Switch, Text,
+    Address, Choice, Count, Hidden, Kind, Lasting, List, Optional, Path, Share, Size, Switch, Text,
 };
 use super::value::{Written, Wrong};
 use super::{Config, LogFormat};
@@ -70,6 +70,10 @@ pub(super) static SECTIONS: &[Section] = &[
     Section {
         name: "log",
         about: "The log on stderr.",
+    },
+    Section {
+        name: "telemetry",
+        about: "Traces, metrics and the log, sent to a collector over OTLP (gRPC). What is sent is in METRICS.md and LOGGING.md; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say more about who sends it.",
     },
     Section {
         name: "audit",
@@ -199,6 +203,30 @@ settings! {
             "Which lines: a level (`error`, `warn`, `info`, `debug`, `trace`), also per module (`info,tenure=debug`).";
         "log.format" => config.log.format: Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
             "For people, or for machines.";
+        "telemetry.otlp_endpoint" => config.telemetry.endpoint: Optional(Text("URL")),
+            "Where the collector is: `http://HOST:4317`, or with TLS `https://HOST:4317`. `none`: nothing is sent.";
+        "telemetry.otlp_headers" => config.telemetry.headers: Optional(Hidden),
+            "What every request to it carries: `NAME=VALUE`, with commas between them; meant for the environment.", secret: true;
+        "telemetry.otlp_headers_file" => config.telemetry.headers_file: Optional(Path),
+            "A file with the same, also one on each line. Read again every minute.";
+        "telemetry.otlp_tls_ca" => config.telemetry.tls_ca: Optional(Path),
+            "Who may sign the collector's certificate, PEM. `none`: whom the system trusts.";
+        "telemetry.otlp_tls_cert" => config.telemetry.tls_cert: Optional(Path),
+            "Our certificate chain, PEM, if the collector asks for one.";
+        "telemetry.otlp_tls_key" => config.telemetry.tls_key: Optional(Path),
+            "Its private key, PEM.";
+        "telemetry.otlp_timeout" => config.telemetry.timeout: Lasting(100 * MILLISECOND, HOUR),
+            "How long the collector may take to answer before what was sent is lost.";
+        "telemetry.traces" => config.telemetry.traces: Switch,
+            "Whether spans are sent.";
+        "telemetry.trace_ratio" => config.telemetry.trace_ratio: Share,
+            "Of calls that are in no trace, the share that begins one. Calls in a trace are recorded when their caller records it.";
+        "telemetry.metrics" => config.telemetry.metrics: Switch,
+            "Whether metrics are sent. `/metrics` serves them either way.";
+        "telemetry.metrics_interval" => config.telemetry.metrics_interval: Lasting(100 * MILLISECOND, HOUR),
+            "How often.";
+        "telemetry.logs" => config.telemetry.logs: Switch,
+            "Whether lines of the log are sent. stderr has them either way.";
         "audit.sink" => config.audit.sink: Choice(&[("off", Sink::Off), ("file", Sink::File), ("stdout", Sink::Stdout)]),
             "Where the lines go. `off`: there is no audit.";
         "audit.directory" => config.audit.directory: Optional(Path),

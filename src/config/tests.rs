@@ -14,6 +14,7 @@ use crate::session::limits::AtSessionLimit;
 
 mod audit;
 mod callers;
+mod telemetry;
 
 fn file(text: &str) -> File {
     File {

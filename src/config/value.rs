@@ -11,6 +11,8 @@ pub(super) enum Written {
     Text(String),
     /// A TOML integer, in decimal digits.
     Integer(String),
+    /// A TOML float, as it is written.
+    Fraction(String),
     /// A TOML boolean.
     Bool(bool),
     /// A TOML list of strings.
@@ -25,6 +27,7 @@ impl Written {
         match self {
             Written::Words(_) | Written::Text(_) => "a text",
             Written::Integer(_) => "an integer",
+            Written::Fraction(_) => "a number with a fraction",
             Written::Bool(_) => "a boolean",
             Written::Texts(_) => "a list",
             Written::Other(name) => name,

@@ -24,7 +24,9 @@ use crate::config;
 use crate::events::Events;
 use crate::sessions::Error;
 use crate::telemetry::Metrics;
+use crate::telemetry::call::{self, InCall};
 use crate::telemetry::metrics::label::Barred;
+use crate::telemetry::trace::{self, Traced};
 
 mod admission;
 mod correlation;
@@ -108,25 +110,29 @@ where
         let edge = Arc::clone(&self.edge);
         let correlation = CorrelationId::of(request.headers());
         let operation = Operation::at(request.uri().path());
-        let taking = Taking::begin(&edge.metrics, operation);
+        let mut taking = Taking::begin(&edge.metrics, operation);
         let Some(operation) = operation else {
             let answer = status::method_unknown().into_http();
             let answer = departure::attend(answer, correlation, taking);
             return Box::pin(std::future::ready(Ok(answer)));
         };
-        let span = tracing::info_span!(
-            "call",
-            rpc = operation.name(),
-            correlation_id = correlation.as_str()
-        );
-        let trail = recorded::begin(&edge.events, operation, &correlation, &request);
+        let Traced { context, span } = trace::call(request.headers(), &operation.path()[1..]);
+        taking.traced(&span);
+        let correlation_id: Arc<str> = correlation.as_str().into();
+        let in_call = InCall {
+            rpc: operation.name(),
+            correlation_id: Arc::clone(&correlation_id),
+            trace: context,
+            sampled: !span.is_none(),
+        };
+        let trail = recorded::begin(&edge.events, operation, &in_call, peer(&request));
         let answer = async move {
             let deadline = deadline::of(request.headers());
             let compressed = is_compressed(request.headers());
             // A panic costs its call, not the process. Nothing of the call is looked at again.
             let work = AssertUnwindSafe(async {
                 let call = edge
-                    .call(&mut request, operation, &correlation, trail.clone())
+                    .call(&mut request, operation, correlation_id, trail.clone())
                     .await?;
                 let _admitted = edge.admit(operation)?;
                 request.extensions_mut().insert(call);
@@ -147,7 +153,12 @@ where
             };
             Ok(departure::attend(answer, correlation, taking))
         };
-        Box::pin(answer.instrument(span))
+        let answer = call::within(in_call, answer);
+        if span.is_none() {
+            Box::pin(answer)
+        } else {
+            Box::pin(answer.instrument(span))
+        }
     }
 }
 
@@ -157,7 +168,7 @@ impl Ground {
         &self,
         request: &mut Request<Body>,
         operation: Operation,
-        correlation: &CorrelationId,
+        correlation_id: Arc<str>,
         trail: Option<Arc<Trail>>,
     ) -> Result<Call, Error> {
         let caller = known::caller(&self.authenticator, request)
@@ -166,7 +177,7 @@ impl Ground {
         Ok(Call {
             caller,
             operation,
-            correlation_id: correlation.as_str().into(),
+            correlation_id,
             peer: peer(request),
             user_token: known::take_user_token(request.headers_mut()),
             trail,

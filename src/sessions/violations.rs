@@ -6,6 +6,7 @@ use super::{Call, Sessions};
 use crate::events::Deed;
 use crate::session::names::SessionId;
 use crate::store::Place;
+use crate::telemetry::call;
 
 impl Sessions {
     /// Looks whether a session that was not there for its caller belongs to somebody else. The answer must not
@@ -18,7 +19,7 @@ impl Sessions {
         let (store, events) = (Arc::clone(&self.store), Arc::clone(&self.events));
         let metrics = Arc::clone(&self.metrics);
         let (call, place, id) = (call.clone(), place.clone(), id.clone());
-        tokio::spawn(async move {
+        tokio::spawn(call::carried(async move {
             let bearers = store.bearers(&place.namespace, &id).await;
             let foreign = bearers.is_ok_and(|owners| {
                 !owners.is_empty() && owners.iter().all(|owner| *owner != place.owner)
@@ -30,6 +31,6 @@ impl Sessions {
                 metrics.ownership_violations.one((namespace,));
             }
             drop(permit);
-        });
+        }));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use tracing::Instrument as _;
 
 use super::status::{Glance, InUse, Status};
 use super::{
@@ -17,8 +18,8 @@ use crate::session::owner_record::{
     Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
-use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label::{Outcome, Step};
+use crate::telemetry::{Metrics, trace};
 
 /// A store, and where its steps are counted.
 pub struct Measured {
@@ -33,8 +34,13 @@ impl Measured {
     }
 
     async fn step<T>(&self, step: Step, asked: impl Future<Output = Answer<T>>) -> Answer<T> {
+        let span = trace::store(self.store.kind(), step.name());
         let began = Instant::now();
-        let answer = asked.await;
+        let answer = if span.is_none() {
+            asked.await
+        } else {
+            asked.instrument(span.clone()).await
+        };
         let outcome = match &answer {
             Ok(_) => Outcome::Done,
             Err(StoreError::Refused(_) | StoreError::CursorExpired) => Outcome::Refused,
@@ -47,6 +53,9 @@ impl Measured {
             ) => Outcome::Failed,
         };
         let took = began.elapsed();
+        if let (Outcome::Failed, Err(error)) = (outcome, &answer) {
+            trace::failed(&span, &error.to_string());
+        }
         self.metrics.store_duration.record((step, outcome), took);
         answer
     }

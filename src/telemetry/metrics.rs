@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 
 use self::instrument::{Counter, Gauge, Histogram, Instrument, Presence};
 use self::label::{
-    Barred, Breaker, Code, Known, Method, Namespace, Outcome, Step, System, Version,
+    Barred, Breaker, Code, Known, Method, Namespace, Outcome, Signal, Step, System, Version,
 };
 use crate::session::names::NamespaceName;
 
@@ -101,6 +101,8 @@ metrics! {
         "How old events were when they were handed to a watcher."
     watch_streams: Presence<()> = "tenure.watch.streams", "{stream}";
         "Watchers that are being served."
+    telemetry_lost: Counter<(Signal,)> = "tenure.telemetry.lost", "{item}";
+        "Spans, lines of the log and series that the collector did not take."
     build: Gauge<(Version,)> = "tenure.build.info", "";
         "Always 1; says which version runs."
 }

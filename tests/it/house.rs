@@ -22,8 +22,10 @@ const STOREYS: &[&[&str]] = &[
 const FOREIGN: &[(&[&str], &[&str])] = &[
     (
         &["tonic", "prost", "tenure_client"],
-        &["grpc", "server", "cli"],
+        &["grpc", "server", "cli", "telemetry/otlp"],
     ),
+    (&["opentelemetry"], &["telemetry"]),
+    (&["tracing_opentelemetry"], &["telemetry"]),
     (&["redis", "deadpool", "fred"], &["store/redis"]),
     (
         &["jsonwebtoken", "x509_parser", "hyper_rustls"],

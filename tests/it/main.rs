@@ -12,3 +12,4 @@ mod rules;
 mod server;
 mod store_contract;
 mod support;
+mod telemetry;

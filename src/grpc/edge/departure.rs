@@ -10,11 +10,13 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
+use tracing::Span;
 
 use super::correlation::CorrelationId;
 use crate::call::Operation;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label::{Code, Method, System};
+use crate::telemetry::trace;
 
 /// A call that is being served. One that is dropped before its end was cancelled.
 pub(super) struct Taking {
@@ -22,6 +24,8 @@ pub(super) struct Taking {
     method: Method,
     began: Instant,
     code: Option<Code>,
+    /// Open until the call has ended, if it is recorded.
+    span: Span,
 }
 
 impl Taking {
@@ -32,7 +36,13 @@ impl Taking {
             method: Method(operation),
             began: Instant::now(),
             code: None,
+            span: Span::none(),
         }
+    }
+
+    /// The call has this span.
+    pub(super) fn traced(&mut self, span: &Span) {
+        self.span = span.clone();
     }
 
     /// Its answer says how it ended.
@@ -46,6 +56,7 @@ impl Drop for Taking {
     fn drop(&mut self) {
         let code = self.code.unwrap_or(Code::CANCELLED);
         let took = self.began.elapsed();
+        trace::ended(&self.span, code.name());
         let labels = (System::Grpc, self.method, code);
         self.metrics.rpc_duration.record(labels, took);
     }

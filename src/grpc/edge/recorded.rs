@@ -1,30 +1,31 @@
 //! A call in the audit: begun before anything of it is looked at, ended with what its caller is told.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, Request, Response};
+use http::Response;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::correlation::CorrelationId;
-use super::{peer, refused};
+use super::refused;
 use crate::audit::{Outcome, Trail};
 use crate::events::Events;
 use crate::sessions::Operation;
+use crate::telemetry::call::InCall;
 
 /// Begins the record of a call, where there is an audit.
-pub(super) fn begin<B>(
+pub(super) fn begin(
     events: &Events,
     operation: Operation,
-    correlation: &CorrelationId,
-    request: &Request<B>,
+    call: &InCall,
+    peer: Option<SocketAddr>,
 ) -> Option<Arc<Trail>> {
     events.begin(|| crate::audit::Origin {
         operation: operation.name(),
-        peer: peer(request),
-        correlation_id: correlation.as_str().to_owned(),
-        trace_id: trace_id(request.headers()).unwrap_or_default().to_owned(),
+        peer,
+        correlation_id: (*call.correlation_id).to_owned(),
+        trace_id: call.trace_id().unwrap_or_default(),
     })
 }
 
@@ -59,15 +60,4 @@ fn outcome(code: Code) -> Outcome {
         Code::DeadlineExceeded | Code::Cancelled => Outcome::Unknown,
         Code::Unavailable | Code::Internal | Code::Unknown | Code::DataLoss => Outcome::Failed,
     }
-}
-
-/// The trace's id of a W3C `traceparent`.
-fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let id = text.split('-').nth(1)?;
-    let sound = id.len() == 32
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    sound.then_some(id)
 }

@@ -105,13 +105,20 @@ macro_rules! label {
         impl $name {
             /// All values.
             pub const ALL: &[$name] = &[$($name::$value,)+];
+
+            /// Its text.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($name::$value => $text,)+
+                }
+            }
         }
 
         impl Label for $name {
             const KEY: &'static str = $key;
 
             fn values(_: &Known) -> Vec<Box<str>> {
-                vec![$($text.into(),)+]
+                Self::ALL.iter().map(|value| value.name().into()).collect()
             }
 
             fn number(self, _: usize) -> usize {
@@ -349,6 +356,17 @@ label! {
         KeysAtFault = "keys_at_fault",
         /// There is no key to encrypt with.
         NotConfigured = "not_configured",
+}
+
+label! {
+    /// What is sent to a collector.
+    Signal, "signal":
+        /// Spans.
+        Traces = "traces",
+        /// Series.
+        Metrics = "metrics",
+        /// Lines of the log.
+        Logs = "logs",
 }
 
 /// The version of this program.

@@ -10,7 +10,8 @@ const HEAD: &str = "\
 
 Generated from the code; `UPDATE_DOCS=1 cargo test` writes it anew.
 
-`/metrics` on the HTTP port (`http.listen`) serves them for Prometheus.
+`/metrics` on the HTTP port (`http.listen`) serves them for Prometheus; with `telemetry.otlp_endpoint` they are sent to a
+collector, too, from the same counters. There names have dots for underscores, and the unit stands beside the name.
 
 **No label grows with what callers send.** `namespace` is a namespace that the configuration lists, or `_OTHER` for all others
 together; methods that do not exist are `_OTHER`, too. Ids, owners and tenants are in no metric.

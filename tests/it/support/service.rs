@@ -62,7 +62,9 @@ impl Service {
             }
         }
         // A line per call costs more than the call.
-        command.env("TENURE_LOG__FILTER", "info,tenure::lifecycle=warn");
+        if !config.contains("[log]") {
+            command.env("TENURE_LOG__FILTER", "info,tenure::lifecycle=warn");
+        }
         command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
         command.args(["--store", store, "--config"]).arg(file);
         let child = command
@@ -144,6 +146,14 @@ impl Service {
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("our own child");
         self.child.wait().expect("our own child");
+    }
+
+    /// Tells it to stop as an orchestrator does, and waits for its end. Whether that was a good one.
+    pub(crate) fn stop(&mut self) -> bool {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.expect("a command").success());
+        self.child.wait().expect("our own child").success()
     }
 
     /// A number of `/proc/PID/status`: `VmRSS` in KiB, `Threads`.

@@ -1,0 +1,54 @@
+//! The call that is being served, for whoever writes a line about it or begins a span.
+//!
+//! Not a span of `tracing`: those are made and formatted for every call, also where nobody ever reads them. This is
+//! put into its place with two moves for each time that a call's task runs.
+
+use std::sync::Arc;
+
+use super::trace::SpanContext;
+
+tokio::task_local! {
+    static NOW: InCall;
+}
+
+/// What every line about a call tells.
+#[derive(Clone, Debug)]
+pub struct InCall {
+    /// The method's name.
+    pub rpc: &'static str,
+    /// The id under which the caller and the logs know the call.
+    pub correlation_id: Arc<str>,
+    /// The trace that it is part of, if it is.
+    pub trace: Option<SpanContext>,
+    /// Whether the trace is recorded here.
+    pub sampled: bool,
+}
+
+impl InCall {
+    /// The id of the trace that the call is part of.
+    pub fn trace_id(&self) -> Option<String> {
+        let trace = self.trace.as_ref()?;
+        Some(trace.trace_id().to_string())
+    }
+}
+
+/// Does work that belongs to a call.
+pub fn within<T>(call: InCall, work: impl Future<Output = T>) -> impl Future<Output = T> {
+    NOW.scope(call, work)
+}
+
+/// Work that goes on beside the call that has begun it, and belongs to it still.
+pub fn carried<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let call = NOW.try_with(InCall::clone).ok();
+    async move {
+        match call {
+            Some(call) => within(call, work).await,
+            None => work.await,
+        }
+    }
+}
+
+/// Looks at the call that is being served, if one is.
+pub(super) fn look<T>(look: impl FnOnce(&InCall) -> T) -> Option<T> {
+    NOW.try_with(look).ok()
+}
