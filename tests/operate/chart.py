@@ -135,6 +135,22 @@ SWITCHES: dict[str, tuple[str, dict[str, Any]]] = {
             "config": {"defaults": {"audit": "required"}},
         },
     ),
+    "telemetry": (
+        "values-standalone.yaml",
+        {
+            "telemetry": {
+                "otlp": {
+                    "endpoint": "https://collector:4317",
+                    "headers": {"existingSecret": "collector"},
+                    "tls": {
+                        "ca": {"existingSecret": "collector"},
+                        "cert": {"existingSecret": "collector-client"},
+                    },
+                },
+                "traceRatio": 1,
+            }
+        },
+    ),
     "every-store-setting": (
         "values-sentinel.yaml",
         {"store": {"keyPrefix": "crm:", "replicas": 2, "replicasToWait": 1}},

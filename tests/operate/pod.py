@@ -51,12 +51,17 @@ def pod(release: Release, image: Path, directory: Path, secret_values: dict[str,
         contents.fill(source, volumes[mount["name"]], release)
         hand_over(source, volumes[mount["name"]], group)
         options += ["-m" if mount.get("readOnly") else "-w", str(source), mount["mountPath"]]
+    variables: dict[str, str] = {}
     for variable in described.get("env", []):
         value = variable.get("value")
         if value is None:
             origin = variable["valueFrom"]
             value = contents.secret(origin["secretKeyRef"]["key"]) if "secretKeyRef" in origin else "pod-0"
-        options += ["-e", f"{variable['name']}={value}"]
+        for name, known in variables.items():
+            value = value.replace(f"$({name})", known)
+        variables[variable["name"]] = value
+    for name, value in variables.items():
+        options += ["-e", f"{name}={value}"]
     return Pod(root, options, described["args"])
 
 
@@ -109,6 +114,7 @@ class Contents:
             "hash.key": lambda: self.audit_key("hash"),
             "jwks.json": lambda: json.dumps({"keys": [_jwk()]}),
             "hash": lambda: "sha256:" + "0" * 64 + "\n",
+            "headers": lambda: "authorization=hunter2\n",
             "url": lambda: "redis://tenure:hunter2@redis:6379/0",
         }
         return made.get(key, lambda: secrets.token_urlsafe(16))()

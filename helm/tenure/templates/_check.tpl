@@ -22,6 +22,9 @@
 {{- if hasKey (default (dict) $config.keys) "inline" -}}
 {{- fail "config.keys.inline: would stand in a ConfigMap; use encryption.keys.existingSecret" }}
 {{- end -}}
+{{- if hasKey (default (dict) $config.telemetry) "otlp_headers" -}}
+{{- fail "config.telemetry.otlp_headers: would stand in a ConfigMap; use telemetry.otlp.headers.existingSecret" }}
+{{- end -}}
 
 {{- if include "tenure.isMemory" . -}}
 {{- if $values.autoscaling.enabled -}}

@@ -36,6 +36,13 @@ path that the configuration then names.
 {{- $files = append $files (dict "from" .encryptionKeys "path" "audit/encryption.keys") -}}
 {{- $files = append $files (dict "from" .hashKey "path" "audit/hash.key") -}}
 {{- end -}}
+{{- with .Values.telemetry.otlp -}}
+{{- $files = append $files (dict "from" .headers "path" "otlp/headers") -}}
+{{- $files = append $files (dict "from" .tls.ca "path" "otlp/ca.crt") -}}
+{{- $cert := .tls.cert -}}
+{{- $files = append $files (dict "from" (dict "existingSecret" $cert.existingSecret "key" $cert.certKey) "path" "otlp/tls.crt") -}}
+{{- $files = append $files (dict "from" (dict "existingSecret" $cert.existingSecret "key" $cert.keyKey) "path" "otlp/tls.key") -}}
+{{- end -}}
 {{- range $files }}
 {{- if .from.existingSecret }}
 - secret: {{ .from.existingSecret | quote }}
@@ -112,7 +119,14 @@ path that the configuration then names.
 {{- $audit := dict -}}
 {{- if $values.audit.sink }}{{ $_ := set $audit "sink" $values.audit.sink }}{{ end -}}
 {{- if eq $values.audit.sink "file" }}{{ $_ := set $audit "directory" "/var/lib/tenure/audit" }}{{ end -}}
+{{- $telemetry := dict -}}
+{{- with $values.telemetry.otlp.endpoint }}{{ $_ := set $telemetry "otlp_endpoint" . }}{{ end -}}
+{{- if not (kindIs "invalid" $values.telemetry.traceRatio) }}{{ $_ := set $telemetry "trace_ratio" $values.telemetry.traceRatio }}{{ end -}}
 {{- $paths := list
+  (list $telemetry "otlp_headers_file" "otlp/headers")
+  (list $telemetry "otlp_tls_ca" "otlp/ca.crt")
+  (list $telemetry "otlp_tls_cert" "otlp/tls.crt")
+  (list $telemetry "otlp_tls_key" "otlp/tls.key")
   (list $store "redis_password_file" "redis/password")
   (list $store "redis_sentinel_password_file" "redis/sentinel-password")
   (list $store "redis_tls_ca" "redis/ca.crt")
@@ -135,7 +149,7 @@ path that the configuration then names.
   "grpc" $grpc
   "http" (dict "listen" (printf "%s:%v" $values.listenAddress $values.ports.http))
   "log" (dict "filter" $values.log.filter "format" $values.log.format) -}}
-{{- range $section, $settings := dict "store" $store "keys" $keys "audit" $audit "callers" $callers "policy" $values.auth.policy -}}
+{{- range $section, $settings := dict "store" $store "keys" $keys "audit" $audit "telemetry" $telemetry "callers" $callers "policy" $values.auth.policy -}}
 {{- if $settings }}{{ $_ := set $config $section $settings }}{{ end -}}
 {{- end -}}
 {{- toYaml (mergeOverwrite (deepCopy $config) (deepCopy $values.config)) }}
