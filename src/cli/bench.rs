@@ -99,6 +99,9 @@ pub(super) struct Bench {
     /// Of 100 calls of `mixed`, so many are Gets and the others Updates
     #[arg(long, value_name = "N", default_value = "80", value_parser = clap::value_parser!(u8).range(0..=100))]
     reads: u8,
+    /// Give each session a credential of so many bytes, as `credential` needs them and then has of 1KiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    credential: Option<u64>,
     /// Send Creates and Updates without a request id: the service then remembers nothing to repeat
     #[arg(long)]
     no_request_ids: bool,
@@ -132,6 +135,8 @@ enum Kind {
     Mixed,
     /// Create a session, read it, change it, delete it
     Lifecycle,
+    /// Read a credential of a session
+    Credential,
 }
 
 impl Bench {
@@ -236,7 +241,14 @@ impl Bench {
             value_bytes: payload / self.keys.get(),
             idle_ttl: self.idle_ttl,
             request_ids: !self.no_request_ids,
+            credential_bytes: self.credential_bytes(),
         })
+    }
+
+    fn credential_bytes(&self) -> Option<usize> {
+        let needed = (self.work == Kind::Credential).then_some(1024);
+        let bytes = self.credential.or(needed)?;
+        Some(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     fn measure(
@@ -252,6 +264,7 @@ impl Bench {
             Kind::Update => Work::Update,
             Kind::Mixed => Work::Mixed { reads: self.reads },
             Kind::Lifecycle => Work::Lifecycle,
+            Kind::Credential => Work::Credential,
         };
         let generator = Process::find(std::process::id()).ok();
         let span = Span {

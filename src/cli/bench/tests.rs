@@ -15,6 +15,7 @@ fn sessions(request_ids: bool) -> Sessions {
         value_bytes: 102,
         idle_ttl: Duration::from_mins(15),
         request_ids,
+        credential_bytes: request_ids.then_some(700),
     })
 }
 
@@ -47,6 +48,19 @@ fn requests_are_what_the_protos_say() {
         assert_eq!(text.len(), 102);
     }
     assert!(create.request_id.parse::<uuid::Uuid>().is_ok());
+
+    let [(name, kept)] = &create.credentials.into_iter().collect::<Vec<_>>()[..] else {
+        panic!("one credential")
+    };
+    let Some(v1::credential::Secret::Opaque(secret)) = &kept.secret else {
+        panic!("a secret")
+    };
+    assert_eq!(secret.len(), 700);
+    let read: v1::GetCredentialRequest = message(&sessions.request(Rpc::GetCredential, 29, random));
+    assert_eq!(
+        (&read.name, read.session_id),
+        (name, create.session_id.clone())
+    );
 
     let get: v1::GetSessionRequest = message(&sessions.request(Rpc::Get, 29, random));
     let update: v1::UpdateSessionRequest = message(&sessions.request(Rpc::Update, 29, random));

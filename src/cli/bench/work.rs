@@ -16,6 +16,7 @@ pub(super) enum Work {
     Update,
     Mixed { reads: u8 },
     Lifecycle,
+    Credential,
 }
 
 impl Work {
@@ -27,6 +28,7 @@ impl Work {
             Work::Update => "update",
             Work::Mixed { .. } => "mixed",
             Work::Lifecycle => "lifecycle",
+            Work::Credential => "credential",
         }
     }
 
@@ -39,6 +41,7 @@ impl Work {
             Work::Mixed { reads } if random.below(100) < u64::from(reads) => &[Rpc::Get],
             Work::Update | Work::Mixed { .. } => &[Rpc::Update],
             Work::Lifecycle => &[Rpc::Create, Rpc::Get, Rpc::Update, Rpc::Delete],
+            Work::Credential => &[Rpc::GetCredential],
         }
     }
 }
@@ -50,10 +53,17 @@ pub(super) enum Rpc {
     Get,
     Update,
     Delete,
+    GetCredential,
 }
 
 impl Rpc {
-    pub(super) const ALL: [Rpc; 4] = [Rpc::Create, Rpc::Get, Rpc::Update, Rpc::Delete];
+    pub(super) const ALL: [Rpc; 5] = [
+        Rpc::Create,
+        Rpc::Get,
+        Rpc::Update,
+        Rpc::Delete,
+        Rpc::GetCredential,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -61,6 +71,7 @@ impl Rpc {
             Rpc::Get => "get",
             Rpc::Update => "update",
             Rpc::Delete => "delete",
+            Rpc::GetCredential => "get_credential",
         }
     }
 
@@ -70,6 +81,7 @@ impl Rpc {
             Rpc::Get => "/tenure.v1.SessionService/GetSession",
             Rpc::Update => "/tenure.v1.SessionService/UpdateSession",
             Rpc::Delete => "/tenure.v1.SessionService/DeleteSession",
+            Rpc::GetCredential => "/tenure.v1.CredentialService/GetCredential",
         }
     }
 }
@@ -85,6 +97,8 @@ pub(super) struct Plan {
     pub(super) value_bytes: usize,
     pub(super) idle_ttl: Duration,
     pub(super) request_ids: bool,
+    /// Bytes of a credential that each session has.
+    pub(super) credential_bytes: Option<usize>,
 }
 
 /// The sessions of a run. Owner and id follow from a session's number.
@@ -94,6 +108,8 @@ pub(super) struct Sessions {
     /// No two runs meet.
     run: u64,
     state: Vec<u8>,
+    /// The first credentials of a session.
+    credentials: Vec<u8>,
     idle_ttl: Vec<u8>,
     /// The next number for a lifecycle of its own.
     next: AtomicU64,
@@ -105,12 +121,20 @@ impl Sessions {
         for key in 0..plan.keys {
             put(&mut state, 1, &entry(key, plan.value_bytes, b'x'));
         }
+        let mut credentials = Vec::new();
+        if let Some(bytes) = plan.credential_bytes {
+            let mut secret = Vec::new();
+            put(&mut secret, 2, &vec![b'x'; bytes]);
+            put(&mut credentials, 1, CREDENTIAL.as_bytes());
+            put(&mut credentials, 2, &secret);
+        }
         let mut idle_ttl = Vec::new();
         encode_key(1, WireType::Varint, &mut idle_ttl);
         encode_varint(plan.idle_ttl.as_secs(), &mut idle_ttl);
         Sessions {
             run: Random::new().next(),
             state,
+            credentials,
             idle_ttl,
             next: AtomicU64::new(plan.count as u64),
             plan,
@@ -145,8 +169,12 @@ impl Sessions {
         put(&mut out, 3, id.as_bytes());
         match rpc {
             Rpc::Get | Rpc::Delete => {}
+            Rpc::GetCredential => put(&mut out, 4, CREDENTIAL.as_bytes()),
             Rpc::Create => {
                 put(&mut out, 5, &self.state);
+                if !self.credentials.is_empty() {
+                    put(&mut out, 8, &self.credentials);
+                }
                 put(&mut out, 9, &self.idle_ttl);
                 self.put_request_id(&mut out, 14, random);
             }
@@ -179,6 +207,9 @@ impl Sessions {
 
 /// Before each message: whether it is compressed, and its length.
 const FRAME: usize = 5;
+
+/// The name of the credential that sessions have.
+const CREDENTIAL: &str = "bench";
 
 /// A key of the state with a text as its value.
 fn entry(key: usize, value_bytes: usize, fill: u8) -> Vec<u8> {

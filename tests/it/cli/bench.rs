@@ -45,6 +45,7 @@ fn each_kind_of_work_is_measured_and_nothing_is_left_behind() {
         ("update", &["update"]),
         ("mixed", &["get", "update"]),
         ("lifecycle", &["create", "get", "update", "delete"]),
+        ("credential", &["get_credential"]),
     ] {
         let found = result(&bench(&service, &[work]));
         assert_eq!(found["shape"]["work"], work);
