@@ -273,6 +273,7 @@ impl Bound {
             Arc::clone(&sessions),
             common.readiness.clone(),
         ));
+        tasks.spawn(upkeep::keep_looking_for_violations(Arc::clone(&sessions)));
         let sweeping = AbortOnDropHandle::new(tokio::spawn(upkeep::keep_sweeping(
             Arc::clone(&sessions),
             store_config.sweep_interval,
@@ -299,6 +300,7 @@ impl Bound {
             common,
             audit: self.audit,
             workers: ended,
+            sessions,
             sweeping,
             tasks,
             _abort: abort,
@@ -314,6 +316,7 @@ pub struct Running {
     common: Arc<Common>,
     audit: Option<Arc<Audit>>,
     workers: Vec<Ended>,
+    sessions: Arc<Sessions>,
     /// Ends with the service, after the sweep that it is at.
     sweeping: AbortOnDropHandle<()>,
     /// Accepting, HTTP, upkeep. None of them ends while the service serves.
@@ -371,6 +374,7 @@ impl Running {
             }
         }
         let _ = timeout(CUT_OFF_TIMEOUT, &mut self.sweeping).await;
+        let _ = timeout(CUT_OFF_TIMEOUT, self.sessions.look_into_misses()).await;
         Ok(())
     }
 }

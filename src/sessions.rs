@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
 use self::admin::Swept;
 use self::encrypted_state::EncryptedState;
 use self::refreshes::Refreshes;
 use self::tenant_keys::TenantKeys;
+use self::violations::Misses;
 use crate::call::Right;
 use crate::callers::{Access, Login, OwnerProof, Policy, Tenants};
 use crate::events::{Deed, Events};
@@ -69,8 +69,8 @@ pub struct Sessions {
     swept: Swept,
     /// The log's, where it is the service's own.
     log: Option<LogFilter>,
-    /// Looking for violations costs the store; only so many at once, and none is owed.
-    violation_checks: Arc<Semaphore>,
+    /// To be looked into: whether somebody asked for what is another's.
+    misses: Misses,
 }
 
 impl Sessions {
@@ -92,7 +92,7 @@ impl Sessions {
             not_yet: Mutex::default(),
             swept: Swept::default(),
             log: None,
-            violation_checks: Arc::new(Semaphore::new(4)),
+            misses: Misses::new(),
         }
     }
 

@@ -22,6 +22,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often sessions are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(15);
 
+/// How often it is looked into what was not there.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Owners that one sweep looks at. Small, so that a sweep never holds the thread for long.
 const SWEEP_BUDGET: usize = 256;
 
@@ -99,6 +102,15 @@ pub(super) async fn keep_sweeping(
                 }
             }
         }
+    }
+}
+
+/// Looks now and then into what callers were told is not there. At its own times: nobody who asks for somebody
+/// else's session can measure it.
+pub(super) async fn keep_looking_for_violations(sessions: Arc<Sessions>) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        sessions.look_into_misses().await;
     }
 }
 

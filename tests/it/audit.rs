@@ -4,6 +4,7 @@ mod commands;
 mod endings;
 mod killed;
 mod synced;
+mod timing;
 mod wire;
 
 use std::path::{Path, PathBuf};
