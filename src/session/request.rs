@@ -13,6 +13,9 @@ pub struct Request {
     pub fingerprint: u128,
 }
 
+/// What is remembered of a request takes at most so many bytes: many are remembered at once.
+pub const MOST_REMEMBERED: usize = 512;
+
 /// The RPCs that remember their requests. Each has request ids of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rpc {

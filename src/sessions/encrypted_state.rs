@@ -213,7 +213,7 @@ impl EncryptedState {
             let key = self.keys.to_open(place, sealed.as_bytes()).await?;
             let binding = increments_of(place, updated.session.meta.record_id, request.id);
             let plain = key.open(&binding, sealed.as_bytes())?;
-            updated.increments = read_back(&plain).ok_or(Error::Unreadable)?;
+            updated.increments = read_back(update, &plain).ok_or(Error::Unreadable)?;
         }
         Ok(updated)
     }
@@ -377,25 +377,16 @@ fn taken_apart(value: &[u8]) -> Option<(u64, &[u8])> {
 
 /// Increments as they are sealed: the value, the key's length, the key.
 fn written(increments: &Increments) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (key, value) in increments {
-        bytes.extend_from_slice(&value.to_le_bytes());
-        bytes.extend_from_slice(&(key.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(key.as_bytes());
-    }
-    bytes
+    let values = increments.iter().flat_map(|(_, value)| value.to_le_bytes());
+    values.collect()
 }
 
-fn read_back(mut bytes: &[u8]) -> Option<Increments> {
-    let mut increments = Increments::new();
-    while !bytes.is_empty() {
-        let (value, rest) = bytes.split_first_chunk::<8>()?;
-        let (len, rest) = rest.split_first_chunk::<8>()?;
-        let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
-        let (key, rest) = rest.split_at_checked(len)?;
-        let key = std::str::from_utf8(key).ok()?;
-        increments.push((key.into(), i64::from_le_bytes(*value)));
-        bytes = rest;
-    }
-    Some(increments)
+/// What was written, for the same request: its keys are the same.
+fn read_back(update: &Update, bytes: &[u8]) -> Option<Increments> {
+    let (values, []) = bytes.as_chunks::<8>() else {
+        return None;
+    };
+    let keys = update.patch.increment.iter().map(|(key, _)| key.clone());
+    let values = values.iter().map(|value| i64::from_le_bytes(*value));
+    (values.len() == keys.len()).then(|| keys.zip(values).collect())
 }

@@ -139,6 +139,11 @@ TABLE: list[tuple[str, Callable[[], tuple[str, Any]], str]] = [
         lambda: updating(increment={"a": 1}, append={"a": calls.Append()}),
         "append",
     ),
+    (
+        "more increments than a retry can repeat",
+        lambda: updating(increment={f"n{n}": 1 for n in range(50)}, request_id=new_request_id()),
+        "increment",
+    ),
     ("long key", lambda: updating(remove=["k" * 129]), "remove"),
     ("no selector", lambda: invalidating(), "selector"),
     ("empty selector", lambda: invalidating(selector=records.Selector()), "selector"),

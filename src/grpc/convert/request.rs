@@ -184,7 +184,9 @@ pub(crate) fn update(
             fingerprint,
         })
     })?;
-    Ok(Update { request, ..update })
+    let update = Update { request, ..update };
+    update.check_repeatable(id)?;
+    Ok(update)
 }
 
 /// A RotateSession.

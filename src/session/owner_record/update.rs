@@ -9,7 +9,7 @@ use crate::session::event::{Change, Event};
 use crate::session::names::{RecordId, SessionId};
 use crate::session::record::{Extras, Mcp, Session};
 use crate::session::refusal::Refusal;
-use crate::session::request::{Request, Rpc};
+use crate::session::request::{MOST_REMEMBERED, Request, Rpc};
 use crate::session::state::Patch;
 
 /// A change of a session.
@@ -64,6 +64,24 @@ impl Update {
                 .as_ref()
                 .map_or(0, |sealed| sealed.as_bytes().len() + 16)
             + Remembered::MOST_FIXED_BYTES
+    }
+
+    /// Checks that it can be remembered, if it may be repeated: with what its increments come to.
+    pub fn check_repeatable(&self, id: &SessionId) -> Result<(), Refusal> {
+        /// Fingerprint, time, revision, lengths, and what a seal adds.
+        const BESIDE: usize = 16 + 8 + 7 + 2 + 4 + 46;
+        let most = (MOST_REMEMBERED - BESIDE - id.as_str().len()) / size_of::<i64>();
+        let asked = self.patch.increment.len();
+        if self.request.is_none() || asked <= most {
+            return Ok(());
+        }
+        Err(Refusal::invalid(
+            "increment",
+            format!(
+                "has {asked} keys, and may have {most} beside a request_id: what they come to is kept for a \
+                 repetition. Use several updates"
+            ),
+        ))
     }
 
     /// Whether it only slides.

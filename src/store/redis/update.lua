@@ -42,7 +42,8 @@ for i = add_first, add_last, 3 do
   if fault then return fault end
   writes[#writes + 1] = { ARGV[i], struct.pack('<Bd', NUMBER_TAG, sum) }
   increments[#increments + 1] = sum
-  packed_increments[#packed_increments + 1] = framed(ARGV[i]) .. struct.pack('<d', sum)
+  -- Whoever repeats the request says which keys they were.
+  packed_increments[#packed_increments + 1] = struct.pack('<d', sum)
 end
 for i = append_first, append_last, 3 do
   local value = redis.call('HGET', content, ARGV[i])

@@ -56,7 +56,7 @@ impl Shared {
         let call = add_patch(call, &update.patch);
         match reply::read(self.link.call(&call).await?)? {
             Reply::Done(mut fields) => updated(&mut fields, update),
-            Reply::Replayed(mut fields) => replayed(&mut fields),
+            Reply::Replayed(mut fields) => replayed(&mut fields, update),
             Reply::Lost => {
                 self.bury_lost(place, &spot, id).await?;
                 Err(Refusal::Ended(EndReason::Evicted).into())
@@ -122,20 +122,18 @@ fn updated(fields: &mut Fields, update: &Update) -> Answer<Updated> {
     })
 }
 
-fn replayed(fields: &mut Fields) -> Answer<Updated> {
+fn replayed(fields: &mut Fields, update: &Update) -> Answer<Updated> {
     let mut session = fields.session()?;
     let _ = fields.int()?;
     session.meta.revision = fields.revision()?;
     let packed = fields.some_bytes()?;
     let mut reader = Reader(&packed);
     let sealed = reader.long().ok_or_else(reply::malformed)?;
+    // It is the same request, so it has the same keys.
     let mut increments = Vec::new();
-    while !reader.0.is_empty() {
-        let key = reader.text().and_then(|field| field.get(1..));
-        let (Some(key), Some(sum)) = (key.map(Box::from), reader.whole()) else {
-            return Err(reply::malformed());
-        };
-        increments.push((key, sum));
+    for (key, _) in &update.patch.increment {
+        let sum = reader.whole().ok_or_else(reply::malformed)?;
+        increments.push((key.clone(), sum));
     }
     Ok(Updated {
         session,

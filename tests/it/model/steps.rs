@@ -98,11 +98,29 @@ pub(crate) struct UpdateStep {
 }
 
 impl UpdateStep {
+    /// What it changes, and how. The same request has the same body.
+    fn change(&self) -> (u8, &'static str) {
+        let Some(request) = self.request else {
+            return (self.kind, self.key);
+        };
+        match (request.id.0.as_u128(), request.fingerprint) {
+            (0, 0) => (2, "a"),
+            (1, 0) => (3, "c"),
+            (2, 0) => (2, "c"),
+            (_, 0) => (0, "b"),
+            (0, _) => (4, "a"),
+            (1, _) => (2, "d"),
+            (2, _) => (5, "a"),
+            (_, _) => (1, "a"),
+        }
+    }
+
     pub(crate) fn update(&self) -> Update {
+        let (kind, key) = self.change();
         Update {
-            patch: patch(self.kind, self.key, &tail(&[1.0, 2.0], Some(3))),
+            patch: patch(kind, key, &tail(&[1.0, 2.0], Some(3))),
             mcp: None,
-            labels: (self.kind == 4).then(|| ["label".into()].into()),
+            labels: (kind == 4).then(|| ["label".into()].into()),
             if_revision: self.if_revision,
             of_record: None,
             sealed_increments: None,

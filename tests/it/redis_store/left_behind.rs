@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use redis::Value;
-use tenure::session::owner_record::{Claim, Create, OnExisting};
+use tenure::session::names::RequestId;
+use tenure::session::owner_record::{Claim, Create, OnExisting, Update};
 use tenure::session::refusal::InvalidationReason;
+use tenure::session::request::Request;
 use tenure::store::Clock;
 use tenure::store::{Revocation, Selector, Store as _};
 
@@ -66,6 +68,63 @@ async fn content_goes_with_the_ending() {
         store.create(&ann, talk(number)).await.expect("a session");
     }
     assert_eq!(keys(&server, "*}:s:*"), 2);
+}
+
+/// Nobody may fill the store with what is kept for retries.
+#[tokio::test]
+async fn a_remembered_request_is_small() {
+    let server = Server::start();
+    let store = instance(&server, None).await;
+    let ann = place(&fleet(), 1);
+    let mut requests = 0..;
+    let mut request = || {
+        let number: u128 = requests.next().expect("without end");
+        Some(Request {
+            id: RequestId(uuid::Uuid::from_u128(number)),
+            fingerprint: number,
+        })
+    };
+    for (number, id) in ["x".repeat(256), uuid::Uuid::from_u128(7).to_string()]
+        .iter()
+        .enumerate()
+    {
+        let id = crate::support::world::id(id);
+        let create = Create {
+            id: id.clone(),
+            request: request(),
+            ..a_session(number, state(&[]))
+        };
+        store.create(&ann, create).await.expect("a session");
+        // As many as there may be, with names as long as they may be.
+        let mut update = Update {
+            request: request(),
+            ..Update::default()
+        };
+        loop {
+            let key = format!("{:0128}", update.patch.increment.len());
+            update.patch.increment.push((key.into(), 1));
+            if update.check_repeatable(&id).is_err() {
+                update.patch.increment.pop();
+                break;
+            }
+        }
+        assert!(update.patch.increment.len() >= 21);
+        let first = store
+            .update(&ann, &id, update.clone())
+            .await
+            .expect("counted");
+        let again = store.update(&ann, &id, update).await.expect("the same");
+        assert!(again.replayed && again.increments == first.increments);
+    }
+    let longest = "local most = 0
+        for _, key in ipairs(redis.call('KEYS', '*}:q:*')) do
+            most = math.max(most, redis.call('STRLEN', key))
+        end
+        return most";
+    let Value::Int(longest) = server.ask(&["EVAL", longest, "0"]) else {
+        panic!("no length");
+    };
+    assert!((400..=512).contains(&longest), "{longest}");
 }
 
 #[tokio::test]

@@ -510,7 +510,8 @@ pub struct UpdateSessionRequest {
     /// Keys to remove. A key that is not there is no error.
     #[prost(string, repeated, tag = "5")]
     pub remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Integers to add to keys. A missing key starts at 0.
+    /// Integers to add to keys. A missing key starts at 0. With a `request_id` at most 48 keys (21 if the session's id is as
+    /// long as an id may be).
     #[prost(btree_map = "string, int64", tag = "6")]
     pub increment: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,

@@ -379,7 +379,9 @@ class UpdateSessionRequest(_message.Message):
 
     @_builtins.property
     def increment(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Integers to add to keys. A missing key starts at 0."""
+        """Integers to add to keys. A missing key starts at 0. With a `request_id` at most 48 keys (21 if the session's id is as
+        long as an id may be).
+        """
 
     @_builtins.property
     def append(self) -> _containers.MessageMap[_builtins.str, Global___Append]:

@@ -307,7 +307,8 @@ export type UpdateSessionRequest = Message<"tenure.v1.UpdateSessionRequest"> & {
   remove: string[];
 
   /**
-   * Integers to add to keys. A missing key starts at 0.
+   * Integers to add to keys. A missing key starts at 0. With a `request_id` at most 48 keys (21 if the session's id is as
+   * long as an id may be).
    *
    * @generated from field: map<string, int64> increment = 6;
    */
