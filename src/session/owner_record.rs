@@ -147,7 +147,7 @@ impl OwnerRecord {
 
     /// Why and when a session ended, or `None` while it is alive.
     fn end_of(&self, kept: &Kept, moment: &Moment<'_>) -> Option<(EndReason, Time)> {
-        kept.end(moment.now, self.marks(moment))
+        kept.end(moment.now, self.marks_in_force(moment))
     }
 
     /// All marks that concern this owner.

@@ -5,6 +5,8 @@ mod failover;
 mod instances;
 mod load;
 mod outages;
+mod refusals;
+mod reshard;
 mod wide;
 
 use std::time::{Duration, Instant};

@@ -117,7 +117,8 @@ macro_rules! every_case {
 
 every_case!(memory, crate::support::backend::Memory);
 every_case!(redis, crate::support::backend::Redis::start());
-every_case!(redis_sentinel, shared crate::support::backend::Redis::behind_sentinels());
-every_case!(redis_cluster, shared crate::support::backend::Redis::in_a_cluster());
+every_case!(redis_sentinel, shared
+    crate::support::backend::Redis::behind_sentinels().restricted());
+every_case!(redis_cluster, shared crate::support::backend::Redis::in_a_cluster().restricted());
 every_case!(redis_cluster_moving, shared
     crate::support::backend::Redis::in_a_cluster_whose_slots_move(&["suite", "elsewhere"]));

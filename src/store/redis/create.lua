@@ -11,8 +11,8 @@ local session = {
 }
 local authenticated, on_existing = ARGV[24], ARGV[25]
 local per_owner, evicts = tonumber(ARGV[26]), ARGV[27] == '1'
--- The credentials are pairs of arguments behind the 37th; then comes the content.
-local names, max_credentials, credentials = ARGV[35], tonumber(ARGV[36]), tonumber(ARGV[37])
+-- The credentials are pairs of arguments behind the 36th; then comes the content.
+local names, max_credentials, credentials = ARGV[34], tonumber(ARGV[35]), tonumber(ARGV[36])
 
 local outcome, reused = outcome_of(KEYS[10], fingerprint, now)
 if reused then return reused end
@@ -21,7 +21,7 @@ if outcome then
   if may_end then fence() end
   return replay(outcome)
 end
-if is_revoked(authenticated, ARGV[34]) then return { AUTHENTICATION_REVOKED } end
+if is_revoked(authenticated) then return { AUTHENTICATION_REVOKED } end
 if credentials > max_credentials then return { LIMIT, CREDENTIALS_PER_SESSION, max_credentials, credentials } end
 
 local replaced
@@ -93,12 +93,12 @@ session.expires = created + tonumber(ARGV[21])
 session.authenticated = authenticated == '' and created or tonumber(authenticated)
 
 redis.call('DEL', KEYS[8], KEYS[9])
-local span, first = millis(session.expires - now + 2 * tombstone_ttl + 60000), 38 + 2 * credentials
+local span, first = millis(session.expires - now + 2 * tombstone_ttl + 60000), 37 + 2 * credentials
 in_chunks('HSET', KEYS[8], first, #ARGV)
 redis.call('PEXPIRE', KEYS[8], span)
 if credentials > 0 then
   redis.call('HSET', KEYS[9], 'd', '0')
-  in_chunks('HSET', KEYS[9], 38, first - 1)
+  in_chunks('HSET', KEYS[9], 37, first - 1)
   redis.call('PEXPIRE', KEYS[9], span)
 end
 event(CREATED_EVENT, now, id, session)

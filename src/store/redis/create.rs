@@ -141,7 +141,6 @@ impl Shared {
             .arg(number(create.state.plain_len_bytes()))
             .arg(number(entries.len()))
             .arg(pack::mcp(create.mcp.as_ref()))
-            .arg(millis(limits.max_lifetime_max))
             .arg(pack::names(create.credentials.iter().map(|(name, _)| name)))
             .arg(number(limits.credentials_per_session))
             .arg(number(create.credentials.len()));

@@ -1,5 +1,5 @@
--- Marks: what src/session/marks.rs does to them. A packed mark is two frontiers, why, since when, when it was
--- renewed last, and the records that each frontier spares.
+-- Marks: what src/session/marks.rs does to them. A packed mark is two frontiers, why, since when, from when on
+-- nothing that it covers can be alive, and the records that each frontier spares.
 local function raise_frontier(frontier, till, spared)
   local known = {}
   for _, theirs in ipairs(frontier.spared) do known[theirs[1]] = true end
@@ -41,13 +41,13 @@ local function latest_meant(till)
 end
 
 -- Raises a mark. `kind` is 'm' for all that was made up to `till`, 'a' for all logins up to then; `spared` is
--- the ids of the records that are left alone, 16 bytes each.
-local function raised(mark, kind, till, spared, reason, at)
+-- the ids of the records that are left alone, 16 bytes each; `longest` is how long any session lives.
+local function raised(mark, kind, till, spared, reason, at, longest)
   local made, logins = { till = -math.huge, spared = {} }, { till = -math.huge, spared = {} }
-  local why, set_at, renewed_at = 0, -math.huge, -math.huge
+  local why, set_at, spent_at = 0, -math.huge, -math.huge
   if mark then
     local pos
-    made.till, logins.till, why, set_at, renewed_at, pos = struct.unpack('<ddBdd', mark)
+    made.till, logins.till, why, set_at, spent_at, pos = struct.unpack('<ddBdd', mark)
     made.spared, pos = unpack_spared(mark, pos)
     logins.spared = unpack_spared(mark, pos)
   end
@@ -68,5 +68,5 @@ local function raised(mark, kind, till, spared, reason, at)
   if tills ~= old_tills or spares ~= old_spared then
     why, set_at = reason, math.max(set_at, at)
   end
-  return tills .. struct.pack('<Bdd', why, set_at, math.max(renewed_at, at)) .. spares
+  return tills .. struct.pack('<Bdd', why, set_at, math.max(spent_at, at + longest + 1)) .. spares
 end

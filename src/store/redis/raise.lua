@@ -13,7 +13,7 @@ elseif ARGV[11] == '' then
   -- A creation may be dated a little ahead: what is made so far includes it.
   till = math.max(at, tonumber(known[3] or 0), tonumber(ARGV[12]))
 end
-local mark = raised(known[1], kind, till, ARGV[7], reason, at)
+local mark = raised(known[1], kind, till, ARGV[7], reason, at, tonumber(ARGV[8]))
 redis.call('HSET', KEYS[1], field, mark)
 redis.call('HINCRBY', KEYS[1], 'w', 1)
 redis.call('ZADD', KEYS[2], string.format('%.0f', at + tonumber(ARGV[8]) + 1), MARK .. field)

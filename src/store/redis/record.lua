@@ -139,13 +139,12 @@ local function is_taken(id)
 end
 
 -- Whether a login is older than a mark whose time is not over. OwnerRecord::check_login.
-local function is_revoked(authenticated, longest_lifetime)
+local function is_revoked(authenticated)
   if authenticated == '' then return false end
   for i = 1, 5 do
-    if marks[i] then
-      local _, logins, _, _, renewed_at = struct.unpack('<ddBdd', marks[i])
-      local is_spent = renewed_at + tonumber(longest_lifetime) + 1 <= now
-      if not is_spent and tonumber(authenticated) <= logins then return true end
+    if marks[i] and is_in_force(marks[i], now) then
+      local _, logins = struct.unpack('<dd', marks[i])
+      if tonumber(authenticated) <= logins then return true end
     end
   end
   return false

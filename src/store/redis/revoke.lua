@@ -42,7 +42,7 @@ if counts_only then return { DONE, #meant, ended } end
 
 if target == 'o' then
   local field = ARGV[4]
-  redis.call('HSET', MARKS, field, raised(marks[1], kind, till, spared or '', reason, at))
+  redis.call('HSET', MARKS, field, raised(marks[1], kind, till, spared or '', reason, at, tonumber(ARGV[20])))
   -- The mark goes when nothing that it covers can be alive any more.
   redis.call('ZADD', DUE, millis(at + tonumber(ARGV[20]) + 1), MARK .. field)
 else

@@ -1,7 +1,7 @@
 -- Gives a session a new id: OwnerRecord::rotate. The old one is dead in the same step.
 -- KEYS: 8 content under the old id, 9 under the new one, 10 and 11 the credentials, 12 request. ARGV: 13 old id, 14 new id, 15 fingerprint,
 -- 16 how long the request is remembered, 17 a new authenticated_at or '', 18 '=' and a new login, or '',
--- 19 whether the new id would lie elsewhere, 20 the longest lifetime.
+-- 19 whether the new id would lie elsewhere.
 local MISPLACED = 23
 local old, new, fingerprint = ARGV[13], ARGV[14], ARGV[15]
 
@@ -17,7 +17,7 @@ if refused then return refused end
 if redis.call('HEXISTS', KEYS[8], '.') == 0 then return { LOST } end
 if entry[4] and redis.call('HEXISTS', KEYS[10], 'd') == 0 then return { LOST } end
 if ARGV[19] == '1' then return { MISPLACED } end
-if is_revoked(ARGV[17], ARGV[20]) then return { AUTHENTICATION_REVOKED } end
+if is_revoked(ARGV[17]) then return { AUTHENTICATION_REVOKED } end
 if is_taken(new) then return { SESSION_EXISTS } end
 
 forget(new, KEYS[9], KEYS[11])

@@ -1,7 +1,7 @@
 //! Giving a session a new id.
 
 use super::reply::{self, Reply};
-use super::{Shared, flag, insist, millis, optional, pack, scripts};
+use super::{Shared, flag, insist, optional, pack, scripts};
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Rotate, Rotated};
 use crate::session::refusal::{EndReason, Refusal};
@@ -38,8 +38,7 @@ impl Shared {
             .request_args(request, limits)
             .arg(optional(rotate.authenticated_at.map(Time::as_millis)))
             .arg(login)
-            .arg(flag(misplaced))
-            .arg(millis(limits.max_lifetime_max));
+            .arg(flag(misplaced));
         let (answer, durable) = self.call_ending(&call).await?;
         match reply::read(answer.clone())? {
             Reply::Done(mut fields) => {

@@ -26,6 +26,9 @@ local function covers(mark, packed, created, authenticated)
   return created <= made or authenticated <= logins
 end
 
+-- Whether its time is not over: a mark covers nothing after it, whether or not a sweep has dropped it.
+local function is_in_force(mark, now) return now < struct.unpack('<d', mark, 26) end
+
 -- Why and when a session ended, nothing while it is alive: Meta::end. The earliest of several reasons counts.
 local function ending(packed, used, marks, now)
   local _, created, expires, authenticated, idle = struct.unpack('<BdddI6', packed)
@@ -33,7 +36,7 @@ local function ending(packed, used, marks, now)
   local reason, at
   for i = 1, 5 do
     local mark = marks[i]
-    if mark and covers(mark, packed, created, authenticated) then
+    if mark and is_in_force(mark, now) and covers(mark, packed, created, authenticated) then
       local why, set_at = struct.unpack('<Bd', mark, 17)
       if not at or set_at < at or set_at == at and 16 + why < reason then reason, at = 16 + why, set_at end
     end

@@ -161,8 +161,7 @@ impl Shared {
                 .call(&scripts::SPENT)
                 .key(keys.marks())
                 .key(keys.due())
-                .arg(field)
-                .arg(millis(namespace.limits.max_lifetime_max));
+                .arg(field);
             self.link.call(&spent).await?;
         }
         Ok(settled)

@@ -9,7 +9,7 @@ use super::{NAMESPACE, eventually};
 use crate::support::redis::{Certificates, Options, Server, free_port};
 use crate::support::service::Service;
 
-fn ann(tenure: &Tenure) -> Sessions {
+pub(super) fn ann(tenure: &Tenure) -> Sessions {
     tenure.namespace(NAMESPACE).owner("acme", "ann")
 }
 
@@ -40,7 +40,7 @@ fn tells_nothing(texts: &[&str], secrets: &[&str]) {
 }
 
 /// One call of each kind, of which each must fail.
-async fn one_of_each(tenure: &Tenure, session: &str) -> Vec<Error> {
+pub(super) async fn one_of_each(tenure: &Tenure, session: &str) -> Vec<Error> {
     let owner = ann(tenure);
     let everything = Selector::Tenant("acme".to_owned());
     let failures = [
@@ -67,7 +67,7 @@ async fn one_of_each(tenure: &Tenure, session: &str) -> Vec<Error> {
 }
 
 #[track_caller]
-fn all_say(errors: &[Error], reason: &str) {
+pub(super) fn all_say(errors: &[Error], reason: &str) {
     for error in errors {
         assert_eq!((error.code(), error.reason()), (Code::Unavailable, reason));
         tells_nothing(&[&error.to_string()], &[]);

@@ -265,6 +265,11 @@ pub(crate) async fn marks_go_when_nothing_can_be_left(backend: &dyn Backend) {
             world.sweep().await;
         }
         assert!(logs_in(&world, &ann, before).await);
+        // What it let in it does not end, whether or not a sweep drops it.
+        let session = world.make(&ann, login(&world, before)).await;
+        assert!(world.is_alive(&ann, &session.id).await, "{swept}");
+        world.sweep().await;
+        assert!(world.is_alive(&ann, &session.id).await, "{swept}");
     }
 }
 

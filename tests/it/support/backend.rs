@@ -103,6 +103,8 @@ pub(crate) struct Redis {
     /// What moves the cluster's slots all the while. Ends before they do.
     reshard: Option<Reshard>,
     servers: Servers,
+    /// Whether it comes as a user who may do no more than the documentation says.
+    restricted: bool,
     /// Each store that is opened has keys and a clock of its own.
     opened: Mutex<(u64, Clock)>,
 }
@@ -139,6 +141,39 @@ impl Redis {
         Redis::over(Servers::Cluster(Cluster::start()))
     }
 
+    /// The same, as the users that docs/REDIS.md makes.
+    pub(crate) fn restricted(mut self) -> Redis {
+        let (servers, sentinels, is_cluster) = match &self.servers {
+            Servers::One(server) => (std::slice::from_ref(server), &[][..], false),
+            Servers::Sentinels(all) => (&*all.servers, &*all.sentinels, false),
+            Servers::Cluster(cluster) => (&*cluster.servers, &[][..], true),
+        };
+        let documented = include_str!("../../../docs/REDIS.md");
+        for line in documented.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let on = match words[..] {
+                ["ACL", "SETUSER", "tenure-sentinel", ..] => sentinels,
+                ["ACL", "SETUSER", "tenure", first, ..] => {
+                    if first.starts_with("+cluster") && !is_cluster {
+                        continue;
+                    }
+                    servers
+                }
+                _ => continue,
+            };
+            let set = words.iter().map(|word| match *word {
+                "~tenure:*" => "~store-*",
+                other => other,
+            });
+            let set: Vec<&str> = set.collect();
+            for server in on {
+                server.ask(&set);
+            }
+        }
+        self.restricted = true;
+        self
+    }
+
     /// The same, while the slots of the namespaces' cells move from primary to primary.
     pub(crate) fn in_a_cluster_whose_slots_move(namespaces: &[&str]) -> Redis {
         let cluster = Cluster::start();
@@ -162,6 +197,7 @@ impl Redis {
         Redis {
             reshard: None,
             servers,
+            restricted: false,
             opened: Mutex::new((0, Clock::stopped_at(START))),
         }
     }
@@ -170,6 +206,12 @@ impl Redis {
         let (number, clock) = self.opened.lock().expect("no panic").clone();
         let mut config = RedisConfig::parse(&self.servers.url()).expect("a URL");
         config.key_prefix = format!("store-{number}:");
+        if self.restricted {
+            let password = || Some("PASSWORD".into());
+            (config.username, config.password) = (Some("tenure".into()), password());
+            config.sentinel_username = Some("tenure-sentinel".into());
+            config.sentinel_password = password();
+        }
         // These tests are about answers. A busy machine must not turn them into outages.
         config.response_timeout = Duration::from_secs(10);
         config.wait_timeout = Duration::from_secs(5);
@@ -181,9 +223,9 @@ impl Redis {
         let store = RedisStore::open(&config, options, Some(clock))
             .await
             .expect("good settings");
-        // It connects in the background.
+        // It connects in the background, to each primary.
         for _ in 0..500 {
-            if store.ping().await.is_ok() {
+            if store.ping().await.is_ok() && store.status().await.trouble.is_empty() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

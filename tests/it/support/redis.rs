@@ -134,6 +134,37 @@ impl Server {
         command.query(&mut self.connect()?)
     }
 
+    /// Asks it something while it wants a password that it was not set up with.
+    #[track_caller]
+    pub(crate) fn ask_with_password(&self, password: &str, words: &[&str]) -> Value {
+        let mut connection = self.connect().expect("it listens");
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("AUTH").arg(password).ignore();
+        pipeline.add_command(words.iter().fold(Cmd::new(), |mut command, word| {
+            command.arg(*word);
+            command
+        }));
+        pipeline.query(&mut connection).expect("it is let in")
+    }
+
+    /// Whether it can save from now on: something may stand in the way of its file.
+    pub(crate) fn can_save(&self, can: bool) {
+        let file = self.dir.path().join("dump.rdb");
+        let changed = if can {
+            std::fs::remove_dir(file)
+        } else {
+            std::fs::create_dir(file)
+        };
+        changed.expect("our own directory");
+        let outcome = if can { "ok" } else { "err" };
+        wait_until("it has tried to save", || {
+            // It may still be at the one before.
+            let _ = self.try_ask(&["BGSAVE"]);
+            let status = format!("rdb_last_bgsave_status:{outcome}");
+            self.info("persistence").contains(&status)
+        });
+    }
+
     /// A connection past the link.
     pub(crate) fn connect(&self) -> redis::RedisResult<redis::Connection> {
         let patience = Duration::from_secs(2);

@@ -76,6 +76,11 @@ impl Cluster {
         cluster
     }
 
+    /// What a server is called in the cluster.
+    pub(crate) fn id_of(&self, index: usize) -> String {
+        id(&self.servers[index])
+    }
+
     /// Sees to it that no server is taken for dead, however busy the machine is.
     pub(crate) fn never_fail_over(&self) {
         for server in &self.servers {
