@@ -96,15 +96,13 @@ def copy(sent: Path, sources: Path, words: list[str]) -> None:
 
 def run(root: Path, command: str, profile: str) -> set[str]:
     """One RUN; answers which crates it compiled."""
-    home = Path.home()
-    toolchain = subprocess.run(
-        ["rustup", "show", "active-toolchain"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout.split()[0]
+    sysroot = ["rustc", "--print", "sysroot"]
     environment = {
         "PATH": os.environ["PATH"],
-        "CARGO_HOME": os.environ.get("CARGO_HOME", str(home / ".cargo")),
-        "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", str(home / ".rustup")),
-        "RUSTUP_TOOLCHAIN": toolchain,
+        "SYSROOT": subprocess.run(
+            sysroot, cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ).stdout.strip(),
+        "CARGO_HOME": os.environ.get("CARGO_HOME", str(Path.home() / ".cargo")),
         "PROFILE": profile,
     }
     given = [f"{name}={value}" for name, value in environment.items()]
