@@ -1,9 +1,12 @@
 //! New ids. All randomness of the service comes from here.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
+use zeroize::Zeroize as _;
 
 use crate::session::names::{LeaseId, Owner, RecordId, RequestId, SessionId};
 
@@ -52,11 +55,81 @@ pub fn uuid() -> Uuid {
 /// Random bytes from the generator that the operating system seeds.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes).expect("the system has randomness");
+    STOCK.with_borrow_mut(|stock| stock.take(&mut bytes));
     bytes
+}
+
+thread_local! {
+    static STOCK: RefCell<Stock> = const { RefCell::new(Stock { bytes: [0; Stock::LEN], left: 0 }) };
+}
+
+/// Random bytes fetched ahead: each call needs sixteen, and to fetch them one by one costs it 0.3 us (4.5% of a Get
+/// from memory), nearly all of it the generator's reseeding. What is taken is wiped.
+struct Stock {
+    bytes: [u8; Stock::LEN],
+    left: usize,
+}
+
+impl Stock {
+    const LEN: usize = 1024;
+
+    fn take(&mut self, wanted: &mut [u8]) {
+        if wanted.len() > Self::LEN {
+            return fetch(wanted);
+        }
+        if wanted.len() > self.left {
+            fetch(&mut self.bytes);
+            self.left = Self::LEN;
+        }
+        let start = self.left - wanted.len();
+        let taken = &mut self.bytes[start..self.left];
+        wanted.copy_from_slice(taken);
+        taken.zeroize();
+        self.left = start;
+    }
+}
+
+fn fetch(bytes: &mut [u8]) {
+    rand::fill(bytes).expect("the system has randomness");
 }
 
 fn place_of_request(uuid: Uuid) -> String {
     let hash = digest::digest(&digest::SHA256, uuid.as_bytes());
     URL_SAFE_NO_PAD.encode(&hash.as_ref()[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_new_each_time_and_leaves_no_trace() {
+        let mut stock = Stock {
+            bytes: [0; Stock::LEN],
+            left: 0,
+        };
+        let mut seen = HashSet::new();
+        // Not a divisor of the stock: what is left over at its end is too short.
+        for _ in 0..1000 {
+            let mut taken = [0; 24];
+            stock.take(&mut taken);
+            assert!(seen.insert(taken));
+            assert!(stock.bytes[stock.left..].iter().all(|&byte| byte == 0));
+        }
+        let mut large = [0; 2 * Stock::LEN];
+        stock.take(&mut large);
+        assert!(large.iter().any(|&byte| byte != 0));
+    }
+
+    #[test]
+    fn threads_have_stocks_of_their_own() {
+        let ids = || (0..100).map(|_| uuid()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(ids)).collect();
+        let all = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("ids"));
+        assert_eq!(all.collect::<HashSet<_>>().len(), 400);
+    }
 }
