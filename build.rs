@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // that equal requests have equal bytes.
     tonic_prost_build::configure()
         .build_client(false)
+        .codec_path("crate::grpc::codec::Codec")
         .btree_map(".")
         .bytes(".")
         // What holds a secret prints itself by hand (see src/grpc/redacted.rs): without it.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 
 use self::admin_v1::admin_service_server::AdminServiceServer;
-pub use self::edge::KnownCallers;
+pub use self::edge::{Answer, Departure, Edge, KnownCallers};
 pub use self::peer::Peer;
+use self::services::Services;
 use self::v1::credential_service_server::CredentialServiceServer;
 use self::v1::session_service_server::SessionServiceServer;
 use crate::callers::Authenticator;
@@ -16,12 +16,14 @@ use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
 
 mod admin;
+mod codec;
 mod convert;
 mod credential;
 mod edge;
 mod peer;
 pub mod raw;
 mod redacted;
+mod services;
 mod session;
 mod status;
 mod watch;
@@ -51,14 +53,14 @@ pub mod admin_v1 {
 /// The descriptors of all services, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// All services on the port but health and reflection. `stopping` ends the streams.
-pub fn routes(
+/// All services on the port but health and reflection, behind the edge. `stopping` ends the streams.
+pub fn edge(
     sessions: &Arc<Sessions>,
     authenticator: &Arc<Authenticator>,
     config: &config::Grpc,
     metrics: &Arc<Metrics>,
     stopping: &CancellationToken,
-) -> Routes {
+) -> Edge {
     let service = session::Service::new(
         Arc::clone(sessions),
         config.watch_heartbeat,
@@ -73,16 +75,16 @@ pub fn routes(
         .max_decoding_message_size(config.max_message_bytes);
     let admin =
         AdminServiceServer::new(service).max_decoding_message_size(config.max_message_bytes);
-    let routes = Routes::new(session)
-        .add_service(credential)
-        .add_service(admin);
-    let axum = routes.prepare().into_axum_router();
-    let metrics = Arc::clone(metrics);
-    let edge = edge::EdgeLayer::new(
+    let services = Services {
+        session,
+        credential,
+        admin,
+    };
+    Edge::around(
+        services,
         Arc::clone(authenticator),
         sessions.events(),
         config,
-        metrics,
-    );
-    Routes::from(axum.layer(edge))
+        Arc::clone(metrics),
+    )
 }

@@ -27,7 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::accept::{accept, listen};
 use self::readiness::Readiness;
 use self::tls::Certificates;
-use self::worker::{Common, Ended, Workers};
+use self::worker::{Common, Ended, Port, Workers};
 use crate::audit::{Audit, Level};
 use crate::callers::{self, Authenticator, OwnerProof, Policy};
 use crate::config::{self, Config};
@@ -255,8 +255,8 @@ impl Bound {
         let grpc = TcpListener::from_std(self.grpc)?;
         let http = TcpListener::from_std(self.http)?;
         // One for all workers: what it admits at once is a limit of the service.
-        let routes = worker::routes(&sessions, &self.authenticator, &common);
-        let (workers, ended) = Workers::start(threads, &common, &routes)?;
+        let port = Port::new(&sessions, &self.authenticator, &common);
+        let (workers, ended) = Workers::start(threads, &common, &port)?;
         let workers = Arc::new(workers);
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(

@@ -2,8 +2,17 @@
 
 use super::right::Role;
 
+/// The services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the protos document them")]
+pub enum Family {
+    Session,
+    Credential,
+    Admin,
+}
+
 macro_rules! operations {
-    ($($service:literal: $($name:ident),+;)+) => {
+    ($($family:ident = $service:literal: $($name:ident),+;)+) => {
         /// Everything that can be asked of the service: one for each RPC.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[expect(missing_docs, reason = "the RPCs of the same names are documented in the protos")]
@@ -29,6 +38,13 @@ macro_rules! operations {
                 }
             }
 
+            /// The service that it belongs to.
+            pub fn family(self) -> Family {
+                match self {
+                    $($(Operation::$name)|+ => Family::$family,)+
+                }
+            }
+
             /// The operation at a path.
             pub fn at(path: &str) -> Option<Operation> {
                 match path {
@@ -41,13 +57,13 @@ macro_rules! operations {
 }
 
 operations! {
-    "tenure.v1.SessionService":
+    Session = "tenure.v1.SessionService":
         CreateSession, GetSession, UpdateSession, TouchSession, RotateSession, DeleteSession,
         InvalidateSessions, ListSessions, WatchSessions, ClaimOnce;
-    "tenure.v1.CredentialService":
+    Credential = "tenure.v1.CredentialService":
         PutCredential, GetCredential, DeleteCredential, ListCredentials, BeginRefresh,
         CompleteRefresh, AbandonRefresh;
-    "tenure.admin.v1.AdminService":
+    Admin = "tenure.admin.v1.AdminService":
         GetKeyStatus, RotateKeys, RewrapKeys, DestroyTenantKey, ListNamespaces, GetStoreStatus,
         GetLogLevel, SetLogLevel;
 }

@@ -4,19 +4,21 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
+use bytes::Bytes;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use tonic::Status;
-use tower::{Layer, Service};
+use tonic::body::Body;
+use tonic::codegen::StdError;
+use tower::Service;
 use tracing::Instrument as _;
 
-use super::Peer;
-use super::status;
+use super::services::Services;
+use super::{Peer, status};
 use crate::audit::Trail;
 use crate::call::{Call, Operation};
 use crate::callers::Authenticator;
@@ -39,14 +41,12 @@ pub use known::KnownCallers;
 
 use admission::{Admission, Admitted};
 use correlation::CorrelationId;
+pub use departure::Departure;
 use departure::Taking;
-
-/// Puts the edge around the services.
-#[derive(Clone)]
-pub(super) struct EdgeLayer(Arc<Ground>);
 
 /// What the edge stands on. All calls share it.
 struct Ground {
+    services: Services,
     authenticator: Arc<Authenticator>,
     admission: Admission,
     events: Arc<Events>,
@@ -54,14 +54,21 @@ struct Ground {
     max_message_bytes: usize,
 }
 
-impl EdgeLayer {
-    pub(super) fn new(
+/// The services with the edge around them.
+#[derive(Clone)]
+pub struct Edge(Arc<Ground>);
+
+impl Edge {
+    /// Puts the edge around the services.
+    pub(super) fn around(
+        services: Services,
         authenticator: Arc<Authenticator>,
         events: &Arc<Events>,
         config: &config::Grpc,
         metrics: Arc<Metrics>,
-    ) -> EdgeLayer {
-        EdgeLayer(Arc::new(Ground {
+    ) -> Edge {
+        Edge(Arc::new(Ground {
+            services,
             authenticator,
             admission: Admission::new(config.max_in_flight, &metrics),
             events: Arc::clone(events),
@@ -69,45 +76,45 @@ impl EdgeLayer {
             max_message_bytes: config.max_message_bytes,
         }))
     }
-}
 
-impl<S> Layer<S> for EdgeLayer {
-    type Service = Edge<S>;
-
-    fn layer(&self, inner: S) -> Edge<S> {
-        Edge {
-            inner,
-            edge: Arc::clone(&self.0),
-        }
+    /// Whether a path is one of the services'.
+    pub fn knows(path: &str) -> bool {
+        Operation::at(path).is_some()
     }
 }
 
-/// The services with the edge around them.
-#[derive(Clone)]
-pub(super) struct Edge<S> {
-    inner: S,
-    edge: Arc<Ground>,
-}
+/// An answer on its way out.
+pub type Answer = Response<Departure>;
 
-impl<S> Service<Request<Body>> for Edge<S>
+impl<B> Service<Request<B>> for Edge
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send,
 {
-    type Response = Response<Body>;
+    type Response = Answer;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let mut inner = self.inner.clone();
-        let edge = Arc::clone(&self.edge);
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.answer(request)
+    }
+}
+
+impl Edge {
+    /// Answers a call.
+    pub fn answer<B>(
+        &self,
+        mut request: Request<B>,
+    ) -> BoxFuture<'static, Result<Answer, Infallible>>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        let edge = Arc::clone(&self.0);
         let correlation = CorrelationId::of(request.headers());
         let operation = Operation::at(request.uri().path());
         let mut taking = Taking::begin(&edge.metrics, operation);
@@ -136,7 +143,7 @@ where
                     .await?;
                 let _admitted = edge.admit(operation)?;
                 request.extensions_mut().insert(call);
-                let Ok(answer) = inner.call(request).await;
+                let Ok(answer) = edge.services.call(operation, request).await;
                 Ok(answer)
             });
             let answer = match deadline::within(deadline, work.catch_unwind()).await {
@@ -164,9 +171,9 @@ where
 
 impl Ground {
     /// What is known of a call before its message is read. The secrets that it shows go no further.
-    async fn call(
+    async fn call<B>(
         &self,
-        request: &mut Request<Body>,
+        request: &mut Request<B>,
         operation: Operation,
         correlation_id: Arc<str>,
         trail: Option<Arc<Trail>>,
@@ -216,7 +223,7 @@ fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
     request.extensions().get::<Peer>().map(|peer| peer.address)
 }
 
-fn refused(error: Error) -> Response<Body> {
+fn refused<B: Default>(error: Error) -> Response<B> {
     Status::from(error).into_http()
 }
 

@@ -13,7 +13,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http::Request;
+use axum::Router;
+use bytes::Bytes;
+use futures::TryFutureExt as _;
+use futures::future::Either;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,6 +27,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::codegen::StdError;
 use tonic::service::Routes;
 use tower::ServiceExt as _;
 
@@ -31,6 +37,7 @@ use super::readiness::Readiness;
 use super::tls::Certificates;
 use super::{health, reflection};
 use crate::callers::Authenticator;
+use crate::grpc::{Departure, Edge};
 use crate::telemetry::Metrics;
 use crate::{config, grpc, sessions::Sessions};
 
@@ -83,7 +90,7 @@ impl Workers {
     pub(super) fn start(
         count: usize,
         common: &Arc<Common>,
-        routes: &Routes,
+        port: &Port,
     ) -> anyhow::Result<(Workers, Vec<Ended>)> {
         let mut queues = Vec::with_capacity(count);
         let mut ended = Vec::with_capacity(count);
@@ -94,11 +101,11 @@ impl Workers {
                 .enable_all()
                 .build()
                 .context("cannot start a runtime")?;
-            let (common, routes) = (Arc::clone(common), routes.clone());
+            let (common, port) = (Arc::clone(common), port.clone());
             thread::Builder::new()
                 .name(format!("grpc-{index}"))
                 .spawn(move || {
-                    runtime.block_on(work(common, routes, accepted));
+                    runtime.block_on(work(common, port, accepted));
                     // What has not ended by now is dropped with the runtime.
                     runtime.shutdown_background();
                     let _ = end.send(());
@@ -142,11 +149,13 @@ impl Workers {
 
 /// A worker's life: serves what it is handed until the accepting task has gone and all connections have
 /// ended, or until `abort`.
-async fn work(common: Arc<Common>, routes: Routes, mut accepted: mpsc::Receiver<Accepted>) {
+async fn work(common: Arc<Common>, port: Port, mut accepted: mpsc::Receiver<Accepted>) {
     let connections = TaskTracker::new();
     let serve_all = async {
         while let Some((stream, address)) = accepted.recv().await {
-            connections.spawn(serve(Arc::clone(&common), routes.clone(), stream, address));
+            let port = port.clone();
+            let answer = move |request| port.answer(request);
+            connections.spawn(serve(Arc::clone(&common), answer, stream, address));
         }
         connections.close();
         connections.wait().await;
@@ -158,16 +167,42 @@ async fn work(common: Arc<Common>, routes: Routes, mut accepted: mpsc::Receiver<
 }
 
 /// Every service on the port.
-pub(super) fn routes(
-    sessions: &Arc<Sessions>,
-    authenticator: &Arc<Authenticator>,
-    common: &Common,
-) -> Routes {
-    let (config, metrics) = (&common.config, &common.metrics);
-    let routes = grpc::routes(sessions, authenticator, config, metrics, &common.stopping)
+#[derive(Clone)]
+pub(super) struct Port {
+    edge: Edge,
+    /// Health, reflection, and what nobody knows.
+    others: Routes,
+}
+
+impl Port {
+    pub(super) fn new(
+        sessions: &Arc<Sessions>,
+        authenticator: &Arc<Authenticator>,
+        common: &Common,
+    ) -> Port {
+        let (config, metrics) = (&common.config, &common.metrics);
+        let edge = grpc::edge(sessions, authenticator, config, metrics, &common.stopping);
+        let unknown = Routes::from(Router::new().fallback_service(edge.clone()));
         // Health is open: whoever asks whether a service lives has no keys.
-        .add_service(health::service(common.readiness.subscribe()));
-    reflection::add(routes, authenticator).prepare()
+        let others = unknown.add_service(health::service(common.readiness.subscribe()));
+        Port {
+            edge,
+            others: reflection::add(others, authenticator).prepare(),
+        }
+    }
+}
+
+type PortAnswer = Result<Response<http_body_util::Either<Departure, Body>>, Infallible>;
+
+impl Port {
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = PortAnswer> + use<> {
+        if Edge::knows(request.uri().path()) {
+            let answer = self.edge.answer(request);
+            return Either::Left(answer.map_ok(|answer| answer.map(http_body_util::Either::Left)));
+        }
+        let answer = self.others.clone().oneshot(request);
+        Either::Right(answer.map_ok(|answer| answer.map(http_body_util::Either::Right)))
+    }
 }
 
 /// Counts a connection as long as it is there.
@@ -187,12 +222,16 @@ impl Drop for Open<'_> {
 }
 
 /// A connection's life.
-async fn serve(
+async fn serve<F, B>(
     common: Arc<Common>,
-    routes: Routes,
+    answer: impl Fn(Request<Incoming>) -> F,
     stream: std::net::TcpStream,
     address: SocketAddr,
-) {
+) where
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError>,
+{
     let _open = Open::new(&common.metrics);
     let stopping = &common.stopping;
     let establish = async {
@@ -226,8 +265,7 @@ async fn serve(
     };
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        let answer = routes.clone().oneshot(request);
-        async { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        answer(request)
     });
     let io = TokioIo::new(connection);
     let connection = http2_settings(&common.config).serve_connection(io, service);

@@ -1,14 +1,15 @@
 //! The caller's deadline: for the call, and for all that its answer streams.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::Status;
+use tonic::body::Body;
 
 use crate::sessions::Error;
 
@@ -41,10 +42,12 @@ pub(super) async fn within<T>(
     deadline: Option<Instant>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
+    // It stays in one place: each arm would move it into a place of its own.
+    let mut work = pin!(work);
     match deadline {
-        None => Some(work.await),
+        None => Some((&mut work).await),
         Some(deadline) if deadline <= Instant::now() => None,
-        Some(deadline) => timeout_at(deadline, work).await.ok(),
+        Some(deadline) => timeout_at(deadline, &mut work).await.ok(),
     }
 }
 
@@ -72,12 +75,12 @@ struct Bounded {
 
 impl HttpBody for Bounded {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.over {
             return Poll::Ready(None);
         }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::body::{Body, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
+use tonic::body::Body;
 use tracing::Span;
 
 use super::correlation::CorrelationId;
@@ -67,35 +68,33 @@ pub(super) fn attend(
     mut answer: Response<Body>,
     correlation: CorrelationId,
     mut taking: Taking,
-) -> Response<Body> {
+) -> Response<Departure> {
     if answer.headers().contains_key(Status::GRPC_STATUS) {
         // An answer without a message: its headers are its trailers.
         taking.ends_with(answer.headers());
         correlation.put_into(answer.headers_mut());
-        return answer;
+        return answer.map(|body| Departure { body, due: None });
     }
-    answer.map(|body| {
-        Body::new(Departure {
-            body,
-            due: Some((correlation, taking)),
-        })
+    answer.map(|body| Departure {
+        body,
+        due: Some((correlation, taking)),
     })
 }
 
 /// A body up to its trailers.
-struct Departure {
+pub struct Departure {
     body: Body,
     due: Option<(CorrelationId, Taking)>,
 }
 
 impl HttpBody for Departure {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &mut frame
             && let Some(trailers) = frame.trailers_mut()

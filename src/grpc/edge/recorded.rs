@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Body;
 use http::Response;
+use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 

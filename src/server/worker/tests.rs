@@ -50,13 +50,14 @@ async fn connect() -> (TcpStream, Accepted) {
 }
 
 /// Answers with what the request knows of its peer.
-fn who() -> Routes {
+async fn who(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let who = async |Extension(peer): Extension<Peer>| {
         let first = peer.certificates.first().map_or(&[][..], |first| first);
         let certificates = peer.certificates.len();
         format!("{} {certificates} {first:?}", peer.address)
     };
-    Routes::from(Router::new().route("/who", get(who)))
+    let routes = Routes::from(Router::new().route("/who", get(who)));
+    routes.oneshot(request).await
 }
 
 /// Asks [`who`].
@@ -79,7 +80,7 @@ async fn ask(io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> String
 async fn a_client_that_says_nothing_is_shown_out_in_time() {
     let (mut client, (stream, address)) = connect().await;
     let start = Instant::now();
-    serve(common(None, true), who(), stream, address).await;
+    serve(common(None, true), who, stream, address).await;
     assert!(start.elapsed() >= HANDSHAKE_TIMEOUT);
     assert!(start.elapsed() < HANDSHAKE_TIMEOUT * 2);
     assert_eq!(client.read(&mut [0]).await.expect("closed"), 0);
@@ -89,7 +90,7 @@ async fn a_client_that_says_nothing_is_shown_out_in_time() {
 async fn a_request_knows_its_peer() {
     for coalesce_writes in [true, false] {
         let (client, (stream, address)) = connect().await;
-        tokio::spawn(serve(common(None, coalesce_writes), who(), stream, address));
+        tokio::spawn(serve(common(None, coalesce_writes), who, stream, address));
         assert_eq!(ask(client).await, format!("{address} 0 []"));
     }
 }
@@ -126,7 +127,7 @@ async fn a_request_knows_its_peers_certificate() {
 
     let (client, (stream, address)) = connect().await;
     let common = common(Some(certificates), true);
-    tokio::spawn(serve(common, who(), stream, address));
+    tokio::spawn(serve(common, who, stream, address));
     let name = ServerName::try_from("localhost").expect("a name");
     let client = TlsConnector::from(Arc::new(tls))
         .connect(name, client)
