@@ -6,6 +6,7 @@ pub(crate) mod fake_store;
 mod limits;
 mod metrics;
 mod probes;
+mod speed;
 mod tls;
 
 use std::net::SocketAddr;

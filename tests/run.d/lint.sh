@@ -29,13 +29,14 @@ buf_breaking() {
 }
 
 lint_python_style() {
-  "$venv/bin/ruff" check --no-cache tests
-  "$venv/bin/ruff" format --no-cache --check tests
+  "$venv/bin/ruff" check --no-cache tests benches
+  "$venv/bin/ruff" format --no-cache --check tests benches
 }
 
 lint_python_types() {
   "$venv/bin/mypy" --cache-dir "$target/mypy" --config-file tests/blackbox/pyproject.toml tests/blackbox
   "$venv/bin/mypy" --cache-dir "$target/mypy-operate" --config-file tests/operate/pyproject.toml tests/operate
+  "$venv/bin/mypy" --cache-dir "$target/mypy-bench" --config-file tests/bench/pyproject.toml tests/bench benches/compare/rows.py
 }
 
 # The files of tests/run.d are checked as what they are: parts of tests/run.
