@@ -232,12 +232,18 @@ impl Bound {
         };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
         let vault = self.keyring.clone().map(|keys| Arc::new(Vault::new(keys)));
+        if let Some(vault) = vault.clone() {
+            self.metrics.ask_before_reading(move |metrics| {
+                let keys = &metrics.encryption_data_keys;
+                keys.set_count((), vault.count_at_hand());
+            });
+        }
         let sessions = Sessions::new(Arc::clone(&self.store), namespaces)
             .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
+            .measured(Arc::clone(&self.metrics))
             .told_to(Arc::new(events))
             .sealing(vault)
-            .logging(self.log)
-            .measured(Arc::clone(&self.metrics));
+            .logging(self.log);
         let sessions = Arc::new(sessions);
         let abort = CancellationToken::new();
         let common = Arc::new(Common {

@@ -22,7 +22,7 @@ use crate::session::owner_record::{
     Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
-use crate::session::refusal::Refusal;
+use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::Fingerprint;
 use crate::store::{
     Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
@@ -96,11 +96,14 @@ impl Sessions {
         }
     }
 
-    /// With somebody else to tell what happens: in calls, and to sessions that end without one.
+    /// With somebody else to tell what happens: in calls, and to sessions that end without one. Those are counted
+    /// in the metrics that there are by then.
     #[must_use]
     pub fn told_to(mut self, events: Arc<Events>) -> Sessions {
         let (namespaces, told) = (Arc::clone(&self.namespaces), Arc::clone(&events));
+        let metrics = Arc::clone(&self.metrics);
         self.store.tell_endings_to(Box::new(move |ended| {
+            metrics.count_ending(&ended.namespace, ended.reason);
             let level = namespaces.audit_level(ended.namespace.as_str());
             told.ended(level, &ended);
         }));
@@ -275,10 +278,12 @@ impl Sessions {
         secrets: Vec<(CredentialName, Secret)>,
     ) -> Result<Created, Error> {
         if !secrets.is_empty() {
-            create.credentials = self.seal_first(place, create.record_id, &secrets).await?;
+            let sealed = self.seal_first(place, create.record_id, &secrets).await;
+            create.credentials = sealed.inspect_err(|error| self.count_seal_fault(error))?;
         }
         if place.namespace.limits.encrypt_state {
-            self.encrypted_state.seal_create(place, &mut create).await?;
+            let sealed = self.encrypted_state.seal_create(place, &mut create).await;
+            sealed.inspect_err(|error| self.count_seal_fault(error))?;
         }
         let mut created = self.store.create(place, create).await?;
         let deed = if created.created {
@@ -318,6 +323,7 @@ impl Sessions {
     ) -> Result<Updated, Error> {
         let answer = if place.namespace.limits.encrypt_state {
             let updated = self.encrypted_state.update(place, id, update).await;
+            let updated = updated.inspect_err(|error| self.count_seal_fault(error));
             self.readable(call, place, id, updated)
         } else {
             let updated = self.store.update(place, id, update).await;
@@ -356,6 +362,8 @@ impl Sessions {
     pub async fn end(&self, call: &Call, place: &Place, id: &SessionId) -> Result<bool, Error> {
         let ended = self.store.end(place, id).await?;
         if ended {
+            let namespace = &place.namespace.name;
+            self.metrics.count_ending(namespace, EndReason::Deleted);
             self.tell(call, place, id, Deed::Ended);
         } else {
             self.look_for_violation(call, place, id);

@@ -104,6 +104,11 @@ impl Vault {
         (found.since.elapsed() < Self::KEPT_FOR).then(|| Arc::clone(&found.key))
     }
 
+    /// How many keys are kept unwrapped.
+    pub fn count_at_hand(&self) -> usize {
+        self.unwrapped.read().len()
+    }
+
     /// The same, but only if the newest key-encryption key wraps it: for new writes.
     pub fn at_hand_for_writing(
         &self,

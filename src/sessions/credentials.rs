@@ -16,6 +16,7 @@ use crate::session::owner_record::{BeginRefresh, Begun, Credential, PutCredentia
 use crate::session::refusal::Refusal;
 use crate::session::time::Time;
 use crate::store::{Place, StoreError};
+use crate::telemetry::metrics::label::SealFault;
 use crate::vault::{Binding, Part, Plain};
 
 /// A credential in the clear, as whoever carries it writes it down. It has no `Debug`.
@@ -319,6 +320,18 @@ impl Sessions {
         if let Err(Error::Unreadable) = opened {
             self.tell(call, place, id, Deed::Unreadable);
         }
-        opened
+        opened.inspect_err(|error| self.count_seal_fault(error))
+    }
+
+    /// Counts what stood in the way of sealing or opening.
+    pub(super) fn count_seal_fault(&self, error: &Error) {
+        let why = match error {
+            Error::Unreadable => SealFault::Unreadable,
+            Error::KeyUnavailable => SealFault::KeyUnavailable,
+            Error::KeysAtFault => SealFault::KeysAtFault,
+            Error::EncryptionNotConfigured => SealFault::NotConfigured,
+            _ => return,
+        };
+        self.metrics.encryption_failures.one((why,));
     }
 }

@@ -10,9 +10,11 @@ use parking_lot::RwLock;
 
 use self::instrument::{Counter, Gauge, Histogram, Instrument, Presence};
 use self::label::{
-    Barred, Breaker, Code, Known, Method, Namespace, Outcome, Signal, Step, System, Version,
+    Barred, Breaker, Cause, Code, Known, Method, Namespace, Outcome, SealFault, Signal, Step,
+    System, Version,
 };
 use crate::session::names::NamespaceName;
+use crate::session::refusal::EndReason;
 
 pub mod instrument;
 pub mod label;
@@ -91,6 +93,8 @@ metrics! {
         "Sessions that have not been ended, counted every 15 seconds, or less often where that takes long. Every instance on a shared store tells all of them: take the maximum, not the sum."
     sessions_created: Counter<(Namespace,)> = "tenure.sessions.created", "{session}";
         "Sessions that were made here."
+    sessions_ended: Counter<(Namespace, Cause)> = "tenure.sessions.ended", "{session}";
+        "Sessions that ended here, by why. One that was over is counted by the instance that found it so, at the latest in a sweep."
     ownership_violations: Counter<(Namespace,)> = "tenure.ownership.violations", "{violation}";
         "Uses of a session id by an owner to whom it does not belong."
     ownership_unchecked: Counter<()> = "tenure.ownership.unchecked", "{call}";
@@ -101,6 +105,10 @@ metrics! {
         "How old events were when they were handed to a watcher."
     watch_streams: Presence<()> = "tenure.watch.streams", "{stream}";
         "Watchers that are being served."
+    encryption_data_keys: Gauge<()> = "tenure.encryption.data_keys", "{key}";
+        "Tenants' data keys that are kept unwrapped."
+    encryption_failures: Counter<(SealFault,)> = "tenure.encryption.failures", "{failure}";
+        "Calls that failed because something could not be sealed or opened."
     telemetry_lost: Counter<(Signal,)> = "tenure.telemetry.lost", "{item}";
         "Spans, lines of the log and series that the collector did not take."
     build: Gauge<(Version,)> = "tenure.build.info", "";
@@ -138,6 +146,13 @@ impl Metrics {
                 .filter(|(name, _)| self.namespace(name) == namespace);
             let sessions = here.map(|(_, sessions)| sessions).sum();
             self.sessions_live.set_count((namespace,), sessions);
+        }
+    }
+
+    /// A session ended. One that got a new id lives on.
+    pub fn count_ending(&self, namespace: &NamespaceName, reason: EndReason) {
+        if let Some(cause) = Cause::of(reason) {
+            self.sessions_ended.one((self.namespace(namespace), cause));
         }
     }
 

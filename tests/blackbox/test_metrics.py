@@ -16,8 +16,12 @@ from support.wait import eventually
 from support.wire import SERVICE, SessionServiceStub, calls, new_id, new_owner
 
 CONFIG = """
+[store]
+sweep_interval = "100ms"
 [namespaces.crm]
 [namespaces.shop]
+sessions_per_owner = 1
+at_session_limit = "end_least_recent"
 """
 
 RPC = "rpc_server_call_duration_seconds_count"
@@ -153,3 +157,42 @@ def test_callers_without_an_entry_are_seen(tmp_path: Path) -> None:
         refused(api.CreateSession, request, StatusCode.UNAUTHENTICATED, "CALLER_UNKNOWN")
         assert Metrics(server).of("tenure_calls_barred_total", why="unknown") == 1
         assert Metrics(server).of("tenure_calls_barred_total") == 1
+
+
+def test_each_end_is_counted_once_by_its_cause(own: Server, own_api: Any) -> None:
+    def ended(namespace: str, cause: str) -> float:
+        return Metrics(own).of("tenure_sessions_ended_total", namespace=namespace, cause=cause)
+
+    owner = new_owner()
+    deleted = create(own_api, "crm", owner)
+    for _ in range(2):
+        own_api.DeleteSession(calls.DeleteSessionRequest(namespace="crm", owner=owner, session_id=deleted))
+    assert ended("crm", "deleted") == 1
+
+    short = calls.CreateSessionRequest(namespace="crm", owner=owner)
+    short.idle_ttl.FromMilliseconds(1000)
+    own_api.CreateSession(short)
+    eventually(lambda: ended("crm", "expired_idle") == 1, "the sweep has found it")
+    short.idle_ttl.FromMilliseconds(5000)
+    short.max_lifetime.FromMilliseconds(1000)
+    own_api.CreateSession(short)
+    eventually(lambda: ended("crm", "expired_absolute") == 1, "the sweep has found it")
+    assert Metrics(own).has("tenure_sweep_lag_seconds")
+
+    create(own_api, "shop", owner)
+    create(own_api, "shop", owner)
+    assert ended("shop", "evicted") == 1
+
+    conversation = calls.CreateSessionRequest(namespace="crm", owner=owner, conversation_id="c")
+    own_api.CreateSession(conversation)
+    conversation.on_existing = calls.ON_EXISTING_REPLACE
+    own_api.CreateSession(conversation)
+    assert ended("crm", "replaced") == 1
+
+    rest = calls.InvalidateSessionsRequest(namespace="crm")
+    rest.selector.owner.CopyFrom(owner)
+    own_api.InvalidateSessions(rest)
+    assert ended("crm", "invalidated") == 1
+    metrics = Metrics(own)
+    assert metrics.of("tenure_sessions_ended_total") == 6
+    assert metrics.of("tenure_sessions_created_total") == 7
