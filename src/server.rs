@@ -165,6 +165,17 @@ fn open_keyring(keys: &config::Keys, store_kind: &str) -> anyhow::Result<Option<
     Ok(Some(Arc::new(keyring)))
 }
 
+/// What seals and opens, if there are keys.
+fn open_vault(keyring: Option<Arc<Keyring>>, metrics: &Metrics) -> Option<Arc<Vault>> {
+    let vault = Arc::new(Vault::new(keyring?));
+    let seen = Arc::clone(&vault);
+    metrics.ask_before_reading(move |metrics| {
+        let keys = &metrics.encryption_data_keys;
+        keys.set_count((), seen.count_at_hand());
+    });
+    Some(vault)
+}
+
 /// A service that has its ports, but does not serve yet.
 pub struct Bound {
     grpc: std::net::TcpListener,
@@ -231,13 +242,7 @@ impl Bound {
             None => Events::new(),
         };
         let namespaces = Namespaces::new(defaults, namespaces, strict_namespaces);
-        let vault = self.keyring.clone().map(|keys| Arc::new(Vault::new(keys)));
-        if let Some(vault) = vault.clone() {
-            self.metrics.ask_before_reading(move |metrics| {
-                let keys = &metrics.encryption_data_keys;
-                keys.set_count((), vault.count_at_hand());
-            });
-        }
+        let vault = open_vault(self.keyring.clone(), &self.metrics);
         let sessions = Sessions::new(Arc::clone(&self.store), namespaces)
             .guarded(Policy::new(&policy), Arc::clone(&self.owner_proof))
             .measured(Arc::clone(&self.metrics))

@@ -2,7 +2,7 @@
 
 mod collector;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -290,5 +290,84 @@ async fn a_collector_that_hangs_or_is_away_costs_nothing_but_telemetry() {
         assert!(service.stop());
         // The longest wait for the last of it, and some for the rest.
         assert!(began.elapsed() < Duration::from_mins(1));
+    }
+}
+
+/// The names in the first column of the table of fields.
+fn documented() -> BTreeSet<String> {
+    let text = include_str!("../../docs/LOGGING.md");
+    let (_, fields) = text.split_once("## Fields").expect("its chapter");
+    let (fields, _) = fields.split_once("\n## ").expect("the next chapter");
+    let rows = fields.lines().filter(|line| line.starts_with("| `"));
+    let firsts = rows.filter_map(|row| row.split('|').nth(1));
+    let names = firsts.flat_map(|first| first.split('`').skip(1).step_by(2));
+    names.map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_the_fields_that_its_page_lists() {
+    let config =
+        "[log]\nfilter = \"debug\"\nformat = \"json\"\n[store]\nsweep_interval = \"100ms\"\n";
+    let service = Service::start_with("memory:", config);
+    let mut calls = sessions(&service);
+    let traceparent = format!("00-{TRACE}-{PARENT}-00");
+    let metadata = [("traceparent", traceparent.as_str())];
+    let created = calls.create_session(with(create(), &metadata)).await;
+    let id = created
+        .expect("made")
+        .into_inner()
+        .session
+        .expect("a session")
+        .id;
+    calls.get_session(get(&id)).await.expect("read");
+    let mut foreign = get(&id);
+    foreign.owner = create_of(1).owner;
+    calls.get_session(foreign).await.expect_err("not theirs");
+    let mut short = create();
+    short.idle_ttl = Some(prost_types::Duration {
+        seconds: 1,
+        nanos: 0,
+    });
+    calls.create_session(short).await.expect("made");
+    let lines = || -> Vec<serde_json::Map<String, serde_json::Value>> {
+        let log = service.log();
+        let whole = log
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("an object"));
+        whole.collect()
+    };
+    for event in ["created", "retrieved", "ownership_violation", "ended"] {
+        wait_until(event, || {
+            lines()
+                .iter()
+                .any(|line| line.get("event").is_some_and(|other| other == event))
+        });
+    }
+    let documented = documented();
+    let mut seen = BTreeSet::new();
+    for line in lines() {
+        for common in ["timestamp", "level", "target"] {
+            assert!(line.contains_key(common), "{common}: {line:?}");
+        }
+        let event = line.get("event").and_then(serde_json::Value::as_str);
+        if line["target"] == "tenure::lifecycle" {
+            let unknown = line.keys().find(|key| !documented.contains(*key));
+            assert_eq!(unknown, None, "{line:?}");
+            // What expires does so without a call.
+            let about_a_call = event != Some("ended");
+            for key in ["rpc", "correlation_id", "caller"] {
+                assert_eq!(line.contains_key(key), about_a_call, "{key}: {line:?}");
+            }
+        }
+        if event == Some("created") && line.contains_key("trace_id") {
+            assert_eq!(line["trace_id"], TRACE);
+            assert_eq!(line["span_id"], PARENT);
+        }
+        seen.extend(line.keys().cloned());
+    }
+    let missing: Vec<_> = documented.difference(&seen).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
+    for secret in [CANARY, &id] {
+        assert!(!service.log().contains(secret), "{secret}");
     }
 }

@@ -16,6 +16,7 @@ part_operate() {
   check "chart: unit tests" chart_unit_tests
   check "hadolint" "$operate_venv/bin/hadolint" Dockerfile
   check "chart, image, compose file" operate_tests
+  telemetry_checks
 }
 
 # One module pins Helm, its tools and the small programs of the tests, so that what they share is compiled once.

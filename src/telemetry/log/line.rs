@@ -36,15 +36,17 @@ impl Line {
         event.record(&mut line);
         call::look(|call| {
             line.trace.clone_from(&call.trace);
-            // A line that says it by itself is about another call than the one that is served here.
-            let says = |name| line.fields.iter().any(|(known, _)| *known == name);
-            if !says("correlation_id") {
-                line.fields.push(("rpc", call.rpc.into()));
-                let id = (*call.correlation_id).into();
-                line.fields.push(("correlation_id", id));
-            }
+            line.add("rpc", call.rpc);
+            line.add("correlation_id", &call.correlation_id);
         });
         line
+    }
+
+    /// Adds a field, unless the line says it by itself.
+    fn add(&mut self, name: &'static str, value: &str) {
+        if self.fields.iter().all(|(known, _)| *known != name) {
+            self.fields.push((name, value.into()));
+        }
     }
 
     /// The ids of the trace, as fields.
