@@ -108,7 +108,8 @@ def _fill_value(target: Value, value: Any, depth: int) -> None:
 
 def from_struct(struct: Struct) -> dict[str, Any]:
     """A Struct as a dict. Numbers without a fraction are int."""
-    return {key: _from_value(value) for key, value in struct.fields.items()}
+    # Most values are texts, and asking for one costs half of asking for the kind.
+    return {key: value.string_value or _from_value(value) for key, value in struct.fields.items()}
 
 
 def _from_value(value: Value) -> Any:
@@ -123,7 +124,7 @@ def _from_value(value: Value) -> Any:
     if kind == "bool_value":
         return value.bool_value
     if kind == "struct_value":
-        return {key: _from_value(item) for key, item in value.struct_value.fields.items()}
+        return from_struct(value.struct_value)
     if kind == "list_value":
-        return [_from_value(item) for item in value.list_value.values]
+        return [item.string_value or _from_value(item) for item in value.list_value.values]
     return None
