@@ -173,7 +173,7 @@ impl Show {
             return writeln!(out);
         }
         // What happened first, then what it was about; the rest is for programs.
-        let mut words = vec![line.text("time").to_owned()];
+        let mut words = vec![output::printable(line.text("time"))];
         words.extend(
             ["kind", "operation", "deed", "outcome", "reason"]
                 .map(|name| line.text(name))
@@ -191,7 +191,8 @@ impl Show {
                 (_, Value::String(text)) => format!("{text:?}"),
                 (_, other) => other.to_string(),
             };
-            words.push(format!("{name}={shown}"));
+            // Whoever wrote the file may have named fields as they liked.
+            words.push(format!("{}={shown}", output::printable(name)));
         }
         writeln!(out, "{}", words.join(" "))
     }

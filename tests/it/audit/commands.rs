@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tenure::audit::{Audit, Fsync, Level, Origin, Outcome, Settings, Sink};
 
@@ -182,6 +182,27 @@ async fn lines_are_shown_and_filtered() {
         "{out}"
     );
     assert!(!out.contains('\u{1b}'), "nothing steers a terminal");
+}
+
+#[test]
+fn a_log_that_somebody_else_wrote_does_nothing_to_the_terminal() {
+    let root = TempDir::new().expect("a directory");
+    let file = root.path().join("audit-0000000000000001.jsonl");
+    let line = json!({
+        "seq": 1,
+        "time": "\u{1b}[2J",
+        "kind": "event",
+        "operation": "\u{1b}[31m",
+        "user": "\u{1b}]0;title\u{7}\u{202e}",
+        "\u{1b}[8m": "\u{9b}31m",
+        "hash": "0".repeat(64),
+    });
+    fs::write(&file, format!("{line}\n")).expect("written");
+    let (_, out, err) = audit(&["show", &shown(root.path())]);
+    assert!(out.contains("title"), "it is shown: {out:?} {err:?}");
+    let acts = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+    assert!(!out.contains(acts), "{out:?}");
+    assert!(!err.contains(acts), "{err:?}");
 }
 
 #[tokio::test]
