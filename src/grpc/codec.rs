@@ -7,7 +7,7 @@ use tonic::codec::{self, BufferSettings};
 use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
 /// What a message gets before its length is known; it grows where that is too little. The default is 8 KiB for each
-/// request and each answer, which the allocator has to find anew every time: 3% of a Get's CPU.
+/// request and each answer: with it a Get allocates over 30 KiB instead of 17 (`tests/cost`).
 const REQUEST_BYTES: usize = 512;
 const ANSWER_BYTES: usize = 2048;
 

@@ -16,7 +16,8 @@ use crate::call::Operation;
 use crate::call::operation::Family;
 
 /// The services of this crate. A router would find them too, but a call that it carries is boxed and unboxed at
-/// each of its layers, and so is each frame of the answer: 12% of a Get's CPU.
+/// each of its layers, and so is each frame of the answer. Without it, with the buffers of `codec` and with random bytes
+/// fetched ahead, a Get from memory takes 0.70 of a bare echo's CPU, where it took 0.77.
 #[derive(Clone)]
 pub(super) struct Services {
     pub(super) session: SessionServiceServer<Service>,
