@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt as _;
 use tenure::session::limits::Limits;
 use tenure::session::marks::Subject;
-use tenure::session::names::{NamespaceName, Owner, RecordId, SessionId};
+use tenure::session::names::{CallerTag, NamespaceName, Owner, RecordId, SessionId};
 use tenure::session::owner_record::{Create, OnExisting, Read, Shown};
 use tenure::session::refusal::InvalidationReason;
 use tenure::session::state::State;
@@ -65,6 +65,7 @@ impl Filled {
         Place {
             namespace: Arc::clone(&self.namespace),
             owner: Owner::new(tenant, &format!("user-{number}"), "").expect("a name"),
+            by: CallerTag::NOBODY,
         }
     }
 
@@ -164,6 +165,7 @@ fn measure(count: u64) {
         except: None,
         reason: InvalidationReason::Admin,
         dry_run: false,
+        by: CallerTag::NOBODY,
     };
     now(filled.store.revoke(&filled.namespace, revocation)).expect("in force");
     println!(

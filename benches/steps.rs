@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 use prost::Message as _;
 use tenure::config::redis::RedisConfig;
 use tenure::session::limits::Limits;
-use tenure::session::names::{NamespaceName, Owner, RecordId, SessionId};
+use tenure::session::names::{CallerTag, NamespaceName, Owner, RecordId, SessionId};
 use tenure::session::owner_record::{
     Create, Moment, OnExisting, OwnerRecord, Read, Shown, Update, Usage,
 };
@@ -98,6 +98,7 @@ fn one_key() -> Update {
 fn moment(limits: &Limits) -> Moment<'_> {
     Moment {
         now: NOW,
+        by: CallerTag::NOBODY,
         limits,
         marks: &[],
         usage: Usage::default(),
@@ -187,6 +188,7 @@ fn place(namespace: &Arc<Namespace>) -> Place {
     Place {
         namespace: Arc::clone(namespace),
         owner: owner(),
+        by: CallerTag::NOBODY,
     }
 }
 

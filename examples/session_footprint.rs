@@ -12,7 +12,7 @@ use prost::Message as _;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use tenure::session::limits::Limits;
-use tenure::session::names::{NamespaceName, Owner, RecordId, SessionId};
+use tenure::session::names::{CallerTag, NamespaceName, Owner, RecordId, SessionId};
 use tenure::session::owner_record::{Create, OnExisting, Read, Shown};
 use tenure::session::state::State;
 use tenure::store::Clock;
@@ -52,6 +52,7 @@ async fn measure(sessions: usize, state_bytes: usize) -> Result<(), Box<dyn std:
         owner.map(|owner| Place {
             namespace: Arc::clone(&namespace),
             owner,
+            by: CallerTag::NOBODY,
         })
     };
     let id = |number: usize| SessionId::known(&uuid::Uuid::from_u128(number as u128).to_string());

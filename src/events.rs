@@ -15,6 +15,10 @@ use crate::session::names::{CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::refusal::{EndReason, InvalidationReason};
 use crate::store::{Ended, Namespace, Revocation, Revoked, Selector};
 
+mod admin;
+
+pub use admin::NoGlass;
+
 /// What a call did, as the inside is told. Never more than that: no state, no id in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
@@ -64,6 +68,10 @@ pub enum Deed {
     KeysRotated,
     /// Somebody had all keys wrapped by the newest one.
     KeysRewrapped,
+    /// An admin looked at sessions; not at what they remember.
+    Inspected,
+    /// An admin was given what sessions remember.
+    GlassBroken,
 }
 
 impl Deed {
@@ -92,6 +100,8 @@ impl Deed {
             Deed::TenantKeyDestroyed => "tenant_key_destroyed",
             Deed::KeysRotated => "keys_rotated",
             Deed::KeysRewrapped => "keys_rewrapped",
+            Deed::Inspected => "inspected",
+            Deed::GlassBroken => "glass_broken",
         }
     }
 }
@@ -189,6 +199,11 @@ impl Events {
                 Selector::Id(id) => {
                     entry.session = self.hash_key.hashed(id.as_str());
                     "session_id"
+                }
+                Selector::Session(owner, id) => {
+                    note_owner(entry, owner);
+                    entry.session = self.hash_key.hashed(id.as_str());
+                    "session"
                 }
                 Selector::Owner(owner) => {
                     note_owner(entry, owner);

@@ -28,27 +28,28 @@ mod session;
 mod status;
 mod watch;
 
-/// The generated messages and services of `tenure.v1`.
+/// The generated messages and services: their modules lie as their packages do, so that one finds the other.
 #[expect(
     clippy::pedantic,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     reason = "generated; the protos carry the comments"
 )]
-pub mod v1 {
-    tonic::include_proto!("tenure.v1");
+mod tenure {
+    /// `tenure.v1`
+    pub mod v1 {
+        tonic::include_proto!("tenure.v1");
+    }
+    pub(super) mod admin {
+        /// `tenure.admin.v1`
+        pub mod v1 {
+            tonic::include_proto!("tenure.admin.v1");
+        }
+    }
 }
 
-/// The generated messages and services of `tenure.admin.v1`.
-#[expect(
-    clippy::pedantic,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated; the protos carry the comments"
-)]
-pub mod admin_v1 {
-    tonic::include_proto!("tenure.admin.v1");
-}
+pub use self::tenure::admin::v1 as admin_v1;
+pub use self::tenure::v1;
 
 /// The descriptors of all services, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

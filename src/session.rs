@@ -7,6 +7,7 @@
 pub mod credentials;
 pub mod event;
 pub mod fields;
+pub mod filter;
 pub mod limits;
 pub mod marks;
 pub mod names;
@@ -15,5 +16,6 @@ pub mod record;
 pub mod refusal;
 pub mod request;
 pub mod state;
+pub mod story;
 pub mod time;
 pub mod wire;

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use self::admin::Swept;
+use self::caller_names::CallerNames;
 use self::encrypted_state::EncryptedState;
 use self::refreshes::Refreshes;
 use self::tenant_keys::TenantKeys;
@@ -32,9 +34,11 @@ use crate::telemetry::{LogFilter, Metrics};
 use crate::vault::Vault;
 
 mod admin;
+mod caller_names;
 mod credentials;
 mod encrypted_state;
 mod error;
+mod inspect;
 mod keys;
 pub mod namespaces;
 mod refreshes;
@@ -45,6 +49,7 @@ pub use crate::call::{Call, Caller, Operation};
 pub use admin::{NamespaceUse, StoreStatus};
 pub use credentials::{Refresh, Secret};
 pub use error::Error;
+pub use inspect::{Explained, Progress};
 pub use keys::{KeyStatus, KeyUse, Rewrapped, Rotation};
 pub use namespaces::Namespaces;
 
@@ -67,6 +72,9 @@ pub struct Sessions {
     /// Why the store has not answered yet.
     not_yet: Mutex<Option<StoreError>>,
     swept: Swept,
+    caller_names: CallerNames,
+    /// Places for slices of searches that are worked on.
+    searches: Arc<Semaphore>,
     /// The log's, where it is the service's own.
     log: Option<LogFilter>,
     /// To be looked into: whether somebody asked for what is another's.
@@ -91,6 +99,8 @@ impl Sessions {
             fingerprint_key: OnceLock::new(),
             not_yet: Mutex::default(),
             swept: Swept::default(),
+            caller_names: CallerNames::default(),
+            searches: Arc::new(Semaphore::new(inspect::AT_ONCE)),
             log: None,
             misses: Misses::new(),
         }
@@ -258,7 +268,12 @@ impl Sessions {
     }
 
     /// An owner's place in a namespace that allows such owners.
-    pub fn place(&self, namespace: Arc<Namespace>, owner: Owner) -> Result<Place, Error> {
+    pub async fn place(
+        &self,
+        call: &Call,
+        namespace: Arc<Namespace>,
+        owner: Owner,
+    ) -> Result<Place, Error> {
         if owner.is_anonymous() && !namespace.limits.allow_anonymous {
             return Err(Refusal::invalid(
                 "owner.user",
@@ -266,7 +281,12 @@ impl Sessions {
             )
             .into());
         }
-        Ok(Place { namespace, owner })
+        let by = self.caller_names.tag(&self.store, call).await;
+        Ok(Place {
+            namespace,
+            owner,
+            by,
+        })
     }
 
     /// Makes a session with its first secrets, or finds the live one of its conversation.
@@ -376,7 +396,7 @@ impl Sessions {
         &self,
         call: &Call,
         namespace: &Arc<Namespace>,
-        revocation: Revocation,
+        mut revocation: Revocation,
     ) -> Result<Revoked, Error> {
         if let Selector::Owner(owner) = &revocation.selector
             && owner.is_anonymous()
@@ -387,6 +407,7 @@ impl Sessions {
             )
             .into());
         }
+        revocation.by = self.caller_names.tag(&self.store, call).await;
         let dry_run = revocation.dry_run;
         self.events.revoking(call, &revocation);
         let revoked = self.store.revoke(namespace, revocation).await?;

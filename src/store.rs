@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 
 pub use self::clock::Clock;
 pub use self::endings::{Ended, Listener};
+use self::inspection::{Position, Slice};
 pub use self::measured::Measured;
 use self::memory::MemoryStore;
 use self::redis::RedisStore;
@@ -20,18 +21,21 @@ use crate::config;
 use crate::config::redis::RedisConfig;
 use crate::session::credentials::Sealed;
 use crate::session::event::{Event, What};
+use crate::session::filter::Filter;
 use crate::session::limits::Limits;
 use crate::session::marks::{Reach, Subject};
-use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
     BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
     Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
+use crate::session::story::Story;
 
 mod clock;
 mod endings;
+pub mod inspection;
 mod measured;
 pub mod memory;
 pub mod redis;
@@ -51,6 +55,9 @@ pub async fn open(config: &config::Store) -> anyhow::Result<Arc<dyn Store>> {
     Ok(Arc::new(RedisStore::open(&redis, options, None).await?))
 }
 
+/// How many callers' names a store keeps.
+const CALLERS_KEPT: usize = 10_000;
+
 /// A namespace as the service knows it: its name and what it allows.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Namespace {
@@ -67,6 +74,8 @@ pub struct Place {
     pub namespace: Arc<Namespace>,
     /// Whose.
     pub owner: Owner,
+    /// Who asks for it.
+    pub by: CallerTag,
 }
 
 /// Why a store did not do what it was asked.
@@ -120,6 +129,8 @@ pub struct Revocation {
     pub reason: InvalidationReason,
     /// Only count.
     pub dry_run: bool,
+    /// Who asks for it.
+    pub by: CallerTag,
 }
 
 /// Which sessions an invalidation is about.
@@ -127,6 +138,8 @@ pub struct Revocation {
 pub enum Selector {
     /// All bearers of an id, and of what it was rotated into.
     Id(SessionId),
+    /// One session of one owner, and what it was rotated into. Leaves no mark.
+    Session(Owner, SessionId),
     /// Everything of one owner.
     Owner(Owner),
     /// Everything from one login.
@@ -346,8 +359,32 @@ pub trait Store: Send + Sync + 'static {
     /// with it a repeated request is recognised, whichever instance it reaches.
     async fn shared_secret(&self) -> Answer<[u8; 32]>;
 
+    /// Keeps a caller's name, so that its tag can be read later. Keeps a bounded number of them.
+    async fn name_caller(&self, tag: CallerTag, name: &str) -> Answer<()>;
+
+    /// The name of a caller; `None`: it was never kept, or it is nobody's tag.
+    async fn caller_name(&self, tag: CallerTag) -> Answer<Option<Box<str>>>;
+
     /// How much it holds.
     async fn held(&self) -> Answer<Held>;
+
+    /// The sessions of a namespace that are alive and meant by a filter: a slice of them, from the start or from
+    /// where an earlier slice ended, and at most about so many. One slice costs little, however many sessions
+    /// there are: no lock is held and no server kept busy for long. It may have found nothing, and not be the last.
+    ///
+    /// A session that is alive and meant during all slices is in one of them at least; in two, if what the store
+    /// keeps was rearranged meanwhile.
+    async fn slice(
+        &self,
+        namespace: &Arc<Namespace>,
+        filter: &Filter,
+        after: Option<&Position>,
+        most: usize,
+    ) -> Answer<Slice>;
+
+    /// The stories of all sessions that bear an id, or bore it, as far as they are known still, over all owners.
+    /// Shows no value and slides nothing.
+    async fn stories(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Story>>;
 
     /// The namespaces that have been used, in no order, with what each holds.
     async fn namespaces(&self) -> Answer<Vec<InUse>>;

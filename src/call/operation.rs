@@ -65,13 +65,20 @@ operations! {
         CompleteRefresh, AbandonRefresh;
     Admin = "tenure.admin.v1.AdminService":
         GetKeyStatus, RotateKeys, RewrapKeys, DestroyTenantKey, ListNamespaces, GetStoreStatus,
-        GetLogLevel, SetLogLevel;
+        GetLogLevel, SetLogLevel, FindSessions, StreamSessions, InspectSession, ReadSessionState,
+        ExplainSession, EndSessions, ListTopOwners;
 }
 
 impl Operation {
     /// Whether its answer is a stream.
     pub fn is_stream(self) -> bool {
-        matches!(self, Operation::WatchSessions | Operation::RewrapKeys)
+        matches!(
+            self,
+            Operation::WatchSessions
+                | Operation::RewrapKeys
+                | Operation::StreamSessions
+                | Operation::EndSessions
+        )
     }
 
     /// Whether it takes access away. Such calls are served however busy the service is.
@@ -82,6 +89,7 @@ impl Operation {
                 | Operation::InvalidateSessions
                 | Operation::DeleteCredential
                 | Operation::DestroyTenantKey
+                | Operation::EndSessions
         )
     }
 
@@ -89,10 +97,11 @@ impl Operation {
     pub fn roles(self) -> &'static [Role] {
         use Operation::{
             AbandonRefresh, BeginRefresh, ClaimOnce, CompleteRefresh, CreateSession,
-            DeleteCredential, DeleteSession, DestroyTenantKey, GetCredential, GetKeyStatus,
-            GetLogLevel, GetSession, GetStoreStatus, InvalidateSessions, ListCredentials,
-            ListNamespaces, ListSessions, PutCredential, RewrapKeys, RotateKeys, RotateSession,
-            SetLogLevel, TouchSession, UpdateSession, WatchSessions,
+            DeleteCredential, DeleteSession, DestroyTenantKey, EndSessions, ExplainSession,
+            FindSessions, GetCredential, GetKeyStatus, GetLogLevel, GetSession, GetStoreStatus,
+            InspectSession, InvalidateSessions, ListCredentials, ListNamespaces, ListSessions,
+            ListTopOwners, PutCredential, ReadSessionState, RewrapKeys, RotateKeys, RotateSession,
+            SetLogLevel, StreamSessions, TouchSession, UpdateSession, WatchSessions,
         };
         match self {
             CreateSession | GetSession | UpdateSession | TouchSession | RotateSession
@@ -103,10 +112,15 @@ impl Operation {
             WatchSessions => &[Role::Auditor],
             // These answer with secrets: no role for everyday work holds them.
             GetCredential | BeginRefresh | CompleteRefresh | AbandonRefresh => &[Role::Credentials],
-            RotateKeys | RewrapKeys | DestroyTenantKey | SetLogLevel => &[Role::Admin],
-            GetKeyStatus | ListNamespaces | GetStoreStatus | GetLogLevel => {
+            RotateKeys | RewrapKeys | DestroyTenantKey | SetLogLevel | EndSessions => {
+                &[Role::Admin]
+            }
+            GetKeyStatus | ListNamespaces | GetStoreStatus | GetLogLevel | FindSessions
+            | StreamSessions | InspectSession | ExplainSession | ListTopOwners => {
                 &[Role::Admin, Role::Auditor]
             }
+            // What sessions remember is nobody's everyday business.
+            ReadSessionState => &[Role::BreakGlass],
         }
     }
 }

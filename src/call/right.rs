@@ -25,6 +25,8 @@ pub enum Role {
     Admin,
     /// Watches: WatchSessions, and what an admin sees. Changes nothing.
     Auditor,
+    /// For emergencies: ReadSessionState. Beside `admin` or `auditor`, and better for a short time.
+    BreakGlass,
 }
 
 impl Role {
@@ -35,6 +37,7 @@ impl Role {
         ("events", Role::Events),
         ("admin", Role::Admin),
         ("auditor", Role::Auditor),
+        ("break_glass", Role::BreakGlass),
     ];
 
     /// What it holds.
@@ -146,6 +149,7 @@ mod tests {
             Right::Call(Operation::WatchSessions),
             Right::Call(Operation::GetCredential),
             Right::Call(Operation::BeginRefresh),
+            Right::Call(Operation::ReadSessionState),
             Right::InvalidateWide,
         ] {
             assert!(!holds(Role::Server, right), "{right:?}");
@@ -155,6 +159,7 @@ mod tests {
                 Operation::GetSession,
                 Operation::GetCredential,
                 Operation::BeginRefresh,
+                Operation::ReadSessionState,
             ] {
                 assert!(!holds(role, Right::Call(operation)), "{role:?}");
             }

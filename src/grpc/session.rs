@@ -25,7 +25,7 @@ pub(super) struct Service {
     pub(super) sessions: Arc<Sessions>,
     heartbeat: Duration,
     metrics: Arc<Metrics>,
-    stopping: CancellationToken,
+    pub(super) stopping: CancellationToken,
 }
 
 impl Service {
@@ -58,7 +58,8 @@ impl Service {
             Some(login) => access::proved_owner(owner, login)?,
         };
         self.sessions.events().concerns(call, &owner, None);
-        Ok((self.sessions.place(namespace, owner)?, login))
+        let place = self.sessions.place(call, namespace, owner).await?;
+        Ok((place, login))
     }
 
     /// Lets a call in that is about one session.

@@ -104,6 +104,11 @@ impl From<Error> for Status {
             )
             .retry(RETRY_AUDIT)
             .into(),
+            Error::AuditNotConfigured => Told::new(
+                Reason::AuditNotConfigured,
+                "values are given out only where that is recorded; configure [audit] (docs/AUDIT.md)",
+            )
+            .into(),
             Error::LogNotOwned => Told::new(
                 Reason::LogNotOwned,
                 "the log of this process is not the service's own; change it where the process was started",

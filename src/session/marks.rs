@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::names::{Owner, RecordId};
-use super::record::Kept;
-use super::refusal::InvalidationReason;
+use super::names::{CallerTag, Owner, RecordId};
+use super::record::{End, Kept};
+use super::refusal::{EndReason, InvalidationReason};
 use super::time::Time;
 
 /// What an invalidation says: everything made up to a moment, or every login up to a moment.
@@ -37,6 +37,7 @@ pub struct Mark {
     made: Frontier,
     authenticated: Frontier,
     reason: InvalidationReason,
+    by: CallerTag,
     set_at: Time,
     renewed_at: Time,
 }
@@ -47,6 +48,7 @@ impl Default for Mark {
             made: Frontier::default(),
             authenticated: Frontier::default(),
             reason: InvalidationReason::Unspecified,
+            by: CallerTag::NOBODY,
             set_at: Time::EARLIEST,
             renewed_at: Time::EARLIEST,
         }
@@ -59,7 +61,7 @@ impl Mark {
         &mut self,
         reach: Reach,
         spared: &[RecordId],
-        reason: InvalidationReason,
+        (reason, by): (InvalidationReason, CallerTag),
         now: Time,
     ) {
         let (mut made, mut authenticated) = (self.made.clone(), self.authenticated.clone());
@@ -78,6 +80,7 @@ impl Mark {
             self.made = made;
             self.authenticated = authenticated;
             self.reason = reason;
+            self.by = by;
             self.set_at = self.set_at.max(now);
         }
     }
@@ -93,14 +96,23 @@ impl Mark {
         authenticated_at <= self.authenticated.until
     }
 
-    /// Why the subject was revoked last.
-    pub fn reason(&self) -> InvalidationReason {
-        self.reason
+    /// How whatever it covers ended.
+    pub fn end(&self) -> End {
+        End {
+            at: self.set_at,
+            reason: EndReason::Invalidated(self.reason),
+            by: self.by,
+        }
     }
 
-    /// Since when it covers what it covers.
-    pub fn set_at(&self) -> Time {
-        self.set_at
+    /// It covers all that was made up to then.
+    pub fn made_until(&self) -> Option<Time> {
+        (self.made.until > Time::EARLIEST).then_some(self.made.until)
+    }
+
+    /// It covers all logins up to then.
+    pub fn authenticated_until(&self) -> Option<Time> {
+        (self.authenticated.until > Time::EARLIEST).then_some(self.authenticated.until)
     }
 
     /// The first moment at which a new session with a new login is not covered.

@@ -151,6 +151,35 @@ impl fmt::Debug for SessionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub u128);
 
+/// Who did something, in eight bytes: a hash of the caller's name. Each session carries two of them; the names
+/// are kept once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallerTag(pub [u8; 8]);
+
+impl CallerTag {
+    /// Nobody: what happens by itself, and what is not known.
+    pub const NOBODY: CallerTag = CallerTag([0; 8]);
+
+    /// The tag of a name.
+    pub fn of(name: &str) -> CallerTag {
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+        let mut tag = [0; 8];
+        tag.copy_from_slice(&hash.as_ref()[..8]);
+        CallerTag(tag)
+    }
+
+    /// Whether it is somebody's.
+    pub fn is_somebody(self) -> bool {
+        self != CallerTag::NOBODY
+    }
+}
+
+impl fmt::Display for CallerTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
 /// A client's own id of a request that may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub uuid::Uuid);

@@ -9,6 +9,7 @@ mod claim;
 mod create;
 mod credentials;
 mod end;
+mod inspect;
 mod list;
 mod live;
 mod read;
@@ -21,6 +22,7 @@ pub use claim::{Claim, Claimed};
 pub use create::{Create, Created, OnExisting};
 pub use credentials::{BeginRefresh, Begun, Credential, Looked, PutCredential};
 pub use end::{Invalidation, Target};
+pub use inspect::plain_len;
 pub use list::{Page, PageStart};
 pub use read::{Read, Shown};
 pub use rotate::{Rotate, Rotated};
@@ -35,8 +37,8 @@ use self::replay::Remembered;
 use super::event::{Change, Event, What};
 use super::limits::Limits;
 use super::marks::Mark;
-use super::names::{Owner, RecordId, RequestId, SessionId};
-use super::record::{Kept, Record, Session, Tombstone};
+use super::names::{CallerTag, Owner, RecordId, RequestId, SessionId};
+use super::record::{End, Kept, Record, Session, Tombstone};
 use super::refusal::{EndReason, Refusal};
 use super::request::Rpc;
 use super::state::State;
@@ -47,6 +49,8 @@ use super::time::Time;
 pub struct Moment<'a> {
     /// The time.
     pub now: Time,
+    /// Who calls.
+    pub by: CallerTag,
     /// What the namespace allows.
     pub limits: &'a Limits,
     /// The wide marks that concern the owner.
@@ -92,6 +96,17 @@ impl Rest {
             && self.requests.is_empty()
             && self.claims.is_empty()
             && self.mark.is_none()
+    }
+}
+
+impl Moment<'_> {
+    /// What the caller ends now.
+    fn end(&self, reason: EndReason) -> End {
+        End {
+            at: self.now,
+            reason,
+            by: self.by,
+        }
     }
 }
 
@@ -145,8 +160,8 @@ impl OwnerRecord {
         })
     }
 
-    /// Why and when a session ended, or `None` while it is alive.
-    fn end_of(&self, kept: &Kept, moment: &Moment<'_>) -> Option<(EndReason, Time)> {
+    /// How a session ended, or `None` while it is alive.
+    fn end_of(&self, kept: &Kept, moment: &Moment<'_>) -> Option<End> {
         kept.end(moment.now, self.marks_in_force(moment))
     }
 
@@ -176,18 +191,18 @@ impl OwnerRecord {
 
     /// A live session, or why there is none, as its owner may know it.
     fn find(&self, id: &SessionId, moment: &Moment<'_>) -> Result<&Record, Refusal> {
-        let (reason, ended_at) = match self.live.get(id) {
+        let end = match self.live.get(id) {
             Some(record) => match self.end_of(&record.kept, moment) {
                 None => return Ok(record),
                 Some(end) => end,
             },
             None => match self.tombstone(id) {
-                Some(tombstone) => (tombstone.reason, tombstone.ended_at),
+                Some(tombstone) => tombstone.end,
                 None => return Err(Refusal::NotFound),
             },
         };
-        if moment.now < ended_at.after(moment.limits.tombstone_ttl) {
-            Err(Refusal::Ended(reason))
+        if moment.now < end.at.after(moment.limits.tombstone_ttl) {
+            Err(Refusal::Ended(end.reason))
         } else {
             Err(Refusal::NotFound)
         }
@@ -286,20 +301,20 @@ impl OwnerRecord {
     }
 
     /// Ends a session: its content goes, its tombstone stays.
-    fn end_live(&mut self, id: &SessionId, reason: EndReason, at: Time, events: &mut Vec<Event>) {
+    fn end_live(&mut self, id: &SessionId, end: End, events: &mut Vec<Event>) {
         let Some(record) = self.remove_live(id) else {
             return;
         };
-        self.bury(id.clone(), reason, at, record.kept.record_id);
-        events.push(self.event(at, id, &record.kept, Change::Ended(reason)));
+        self.bury(id.clone(), end, &record.kept);
+        events.push(self.event(end.at, id, &record.kept, Change::Ended(end.reason)));
     }
 
-    fn bury(&mut self, id: SessionId, reason: EndReason, ended_at: Time, record_id: RecordId) {
+    fn bury(&mut self, id: SessionId, end: End, kept: &Kept) {
         self.bytes += tombstone_bytes(&id);
         let tombstone = Tombstone {
-            reason,
-            ended_at,
-            record_id,
+            end,
+            record_id: kept.record_id,
+            life: kept.life(),
         };
         self.rest_mut().ended.insert(id, tombstone);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::marks::Mark;
-use super::names::{CredentialName, RecordId, SessionId};
+use super::names::{CallerTag, CredentialName, RecordId, SessionId};
 use super::refusal::EndReason;
 use super::state::State;
 use super::time::Time;
@@ -19,8 +19,12 @@ pub struct Meta {
     pub revision: u64,
     /// When it was made.
     pub created_at: Time,
+    /// By whom.
+    pub made_by: CallerTag,
     /// When it was last used.
     pub last_used_at: Time,
+    /// By whom.
+    pub last_used_by: CallerTag,
     /// How long it lives unused.
     pub idle_ttl: Duration,
     /// The ceiling that nothing moves.
@@ -83,8 +87,12 @@ pub struct Kept {
     pub revision: u64,
     /// When it was made.
     pub created_at: Time,
+    /// By whom.
+    pub made_by: CallerTag,
     /// When it was last used.
     pub last_used_at: Time,
+    /// By whom.
+    pub last_used_by: CallerTag,
     /// The ceiling that nothing moves.
     pub expires_at: Time,
     /// When the login behind it happened.
@@ -121,7 +129,9 @@ impl From<Meta> for Kept {
             record_id: meta.record_id,
             revision: meta.revision,
             created_at: meta.created_at,
+            made_by: meta.made_by,
             last_used_at: meta.last_used_at,
+            last_used_by: meta.last_used_by,
             expires_at: meta.expires_at,
             authenticated_at: meta.authenticated_at,
             idle_ttl_millis: u64::try_from(meta.idle_ttl.as_millis()).unwrap_or(u64::MAX),
@@ -138,7 +148,9 @@ impl Kept {
             record_id: self.record_id,
             revision: self.revision,
             created_at: self.created_at,
+            made_by: self.made_by,
             last_used_at: self.last_used_at,
+            last_used_by: self.last_used_by,
             idle_ttl: self.idle_ttl(),
             expires_at: self.expires_at,
             authenticated_at: self.authenticated_at,
@@ -191,20 +203,30 @@ impl Kept {
             .min(self.expires_at)
     }
 
-    /// Moves the idle deadline. Time never runs backwards for a session.
-    pub fn slide(&mut self, now: Time) {
-        self.last_used_at = self.last_used_at.max(now);
+    /// Moves the idle deadline. Time never runs backwards for a session; of several uses in one millisecond
+    /// the first one counts.
+    pub fn slide(&mut self, now: Time, by: CallerTag) {
+        if now > self.last_used_at {
+            self.last_used_at = now;
+            self.last_used_by = by;
+        }
     }
 
-    /// Why and when it ended, or `None` while it is alive.
+    /// When and by whom it was made and used.
+    pub fn life(&self) -> Life {
+        Life {
+            made_at: self.created_at,
+            made_by: self.made_by,
+            used_at: self.last_used_at,
+            used_by: self.last_used_by,
+        }
+    }
+
+    /// How it ended, or `None` while it is alive.
     ///
     /// Decided by the deadlines and the marks at this moment, whether or not a sweep has passed. Of
     /// several reasons the earliest is the one that counts.
-    pub fn end<'a>(
-        &self,
-        now: Time,
-        marks: impl IntoIterator<Item = &'a Mark>,
-    ) -> Option<(EndReason, Time)> {
+    pub fn end<'a>(&self, now: Time, marks: impl IntoIterator<Item = &'a Mark>) -> Option<End> {
         let now = now.max(self.last_used_at);
         let deadline = self.idle_expires_at();
         let expired = (now >= deadline).then(|| {
@@ -213,15 +235,19 @@ impl Kept {
             } else {
                 EndReason::ExpiredIdle
             };
-            (reason, deadline)
+            End {
+                reason,
+                at: deadline,
+                by: CallerTag::NOBODY,
+            }
         });
         let revoked = marks
             .into_iter()
             .filter(|mark| mark.covers(self))
-            .map(|mark| (EndReason::Invalidated(mark.reason()), mark.set_at()))
-            .min_by_key(|(reason, at)| (*at, *reason));
+            .map(Mark::end)
+            .min_by_key(|end| (end.at, end.reason));
         match (expired, revoked) {
-            (Some(expired), Some(revoked)) if revoked.1 < expired.1 => Some(revoked),
+            (Some(expired), Some(revoked)) if revoked.at < expired.at => Some(revoked),
             (Some(expired), _) => Some(expired),
             (None, revoked) => revoked,
         }
@@ -271,15 +297,39 @@ impl Extras {
     }
 }
 
-/// What is left of an ended session, so that its owner can be told why.
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct End {
+    /// When.
+    pub at: Time,
+    /// Why.
+    pub reason: EndReason,
+    /// By whom; nobody where time did it.
+    pub by: CallerTag,
+}
+
+/// When and by whom a session was made and last used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// When it was made.
+    pub made_at: Time,
+    /// By whom.
+    pub made_by: CallerTag,
+    /// When it was last used.
+    pub used_at: Time,
+    /// By whom.
+    pub used_by: CallerTag,
+}
+
+/// What is left of an ended session, so that its owner can be told why, and an admin its story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tombstone {
-    /// Why it ended.
-    pub reason: EndReason,
-    /// When.
-    pub ended_at: Time,
+    /// How it ended.
+    pub end: End,
     /// Which record it was. A rotated id leads to the session that lives on.
     pub record_id: RecordId,
+    /// What came before.
+    pub life: Life,
 }
 
 /// A session as an answer shows it.

@@ -1,6 +1,7 @@
 //! Why an operation was not done, whatever it was.
 
 use crate::audit::Unrecorded;
+use crate::events::NoGlass;
 use crate::session::refusal::Refusal;
 use crate::store::StoreError;
 
@@ -35,6 +36,8 @@ pub enum Error {
     DeadlineExceeded,
     /// It cannot be recorded in the audit, and has to be.
     AuditUnavailable,
+    /// What is asked for is done only where it is recorded, and there is no audit.
+    AuditNotConfigured,
     /// The log is not the service's own: whoever runs it as a part of something else has it.
     LogNotOwned,
     /// A fault of the service itself.
@@ -56,5 +59,14 @@ impl From<Unrecorded> for Error {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
         Error::Store(StoreError::Refused(refusal))
+    }
+}
+
+impl From<NoGlass> for Error {
+    fn from(why: NoGlass) -> Error {
+        match why {
+            NoGlass::NoAudit => Error::AuditNotConfigured,
+            NoGlass::Unrecorded => Error::AuditUnavailable,
+        }
     }
 }

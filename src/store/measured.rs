@@ -6,18 +6,21 @@ use std::time::Instant;
 use async_trait::async_trait;
 use tracing::Instrument as _;
 
+use super::inspection::{Position, Slice};
 use super::status::{Glance, InUse, Status};
 use super::{
     Answer, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store, StoreError,
     Swept, TenantKeys, Watch,
 };
 use crate::session::credentials::Sealed;
-use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::filter::Filter;
+use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
     BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
     Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
+use crate::session::story::Story;
 use crate::telemetry::metrics::label::{Outcome, Step};
 use crate::telemetry::{Metrics, trace};
 
@@ -112,5 +115,9 @@ steps! {
     Ping: ping() -> ();
     Other: shared_secret() -> [u8; 32];
     Other: held() -> Held;
+    Other: name_caller(tag: CallerTag, name: &str) -> ();
+    Other: caller_name(tag: CallerTag) -> Option<Box<str>>;
+    Other: slice(namespace: &Arc<Namespace>, filter: &Filter, after: Option<&Position>, most: usize) -> Slice;
+    Other: stories(namespace: &Arc<Namespace>, id: &SessionId) -> Vec<Story>;
     Other: namespaces() -> Vec<InUse>;
 }

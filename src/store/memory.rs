@@ -8,6 +8,7 @@
 mod event_log;
 mod fleet;
 mod index;
+mod inspect;
 mod revoke;
 mod shard;
 mod slab;
@@ -34,14 +35,16 @@ use self::step::{Growth, leaves_tombstone};
 use self::sweep::Round;
 use self::tenant_keys::KeyRing;
 use super::endings::Endings;
+use super::inspection::{Position, Slice};
 use super::status::{Glance, InUse, Status};
 use super::{
-    Answer, Clock, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store,
-    StoreError, Swept, TenantKeys, Watch,
+    Answer, CALLERS_KEPT, Clock, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked,
+    Store, StoreError, Swept, TenantKeys, Watch,
 };
 use crate::config;
 use crate::session::credentials::Sealed;
-use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::filter::Filter;
+use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
     BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
     Rotate, Rotated, Update, Updated,
@@ -49,6 +52,7 @@ use crate::session::owner_record::{
 use crate::session::record::Session;
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::Request;
+use crate::session::story::Story;
 
 /// How much a memory store may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +90,8 @@ pub struct MemoryStore {
     round: Mutex<Round>,
     tenant_keys: KeyRing,
     endings: Arc<Endings>,
+    /// The names of those who call.
+    callers: Mutex<HashMap<CallerTag, Box<str>>>,
 }
 
 impl MemoryStore {
@@ -107,6 +113,7 @@ impl MemoryStore {
             round: Mutex::default(),
             tenant_keys: KeyRing::default(),
             endings: Arc::default(),
+            callers: Mutex::default(),
         }
     }
 
@@ -396,11 +403,37 @@ impl Store for MemoryStore {
         Ok(self.secret)
     }
 
+    async fn name_caller(&self, tag: CallerTag, name: &str) -> Answer<()> {
+        let mut callers = self.callers.lock();
+        if callers.len() < CALLERS_KEPT {
+            callers.insert(tag, name.into());
+        }
+        Ok(())
+    }
+
+    async fn caller_name(&self, tag: CallerTag) -> Answer<Option<Box<str>>> {
+        Ok(self.callers.lock().get(&tag).cloned())
+    }
+
     async fn held(&self) -> Answer<Held> {
         Ok(Held {
             sessions: self.totals.sessions.load(Ordering::Relaxed),
             bytes: Some(self.totals.bytes.load(Ordering::Relaxed)),
         })
+    }
+
+    async fn slice(
+        &self,
+        namespace: &Arc<Namespace>,
+        filter: &Filter,
+        after: Option<&Position>,
+        most: usize,
+    ) -> Answer<Slice> {
+        MemoryStore::slice(self, namespace, filter, after, most)
+    }
+
+    async fn stories(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Story>> {
+        Ok(MemoryStore::stories(self, namespace, id))
     }
 
     async fn namespaces(&self) -> Answer<Vec<InUse>> {

@@ -14,6 +14,7 @@ use self::keys::{CellKeys, Keys, Spot};
 use self::link::{Call, Durable, Link, Script};
 use self::recent::Recent;
 use super::endings::Endings;
+use super::inspection::{Position, Slice};
 use super::status::{Glance, InUse, Status};
 use super::{
     Answer, Clock, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store,
@@ -21,14 +22,16 @@ use super::{
 };
 use crate::config::redis::{BadRedisConfig, RedisConfig, Topology};
 use crate::session::credentials::Sealed;
+use crate::session::filter::Filter;
 use crate::session::limits::Limits;
-use crate::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
     BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
     Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::request::{Request, Rpc};
+use crate::session::story::Story;
 use crate::session::time::Time;
 
 mod claim;
@@ -36,6 +39,7 @@ mod create;
 mod credentials;
 mod end;
 mod fleet;
+mod inspect;
 mod keys;
 pub mod link;
 mod list;
@@ -123,31 +127,36 @@ impl Shared {
             .map_or_else(Time::from_system_clock, Clock::now)
     }
 
-    /// The two arguments that every script begins with, where it asks for the time.
-    fn clock_args(&self) -> [Vec<u8>; 2] {
+    /// The two arguments that every script begins with, where it asks for the time: who calls, and when.
+    fn clock_args(&self, by: CallerTag) -> [Vec<u8>; 2] {
         match &self.by_hand {
-            None => [number(Time::from_system_clock().as_millis()), Vec::new()],
+            None => [pack::use_at(Time::from_system_clock(), by), Vec::new()],
             Some(clock) => {
-                let now = number(clock.now().as_millis());
-                [now.clone(), now]
+                let now = clock.now();
+                [pack::use_at(now, by), number(now.as_millis())]
             }
         }
     }
 
+    /// A call that nobody has asked for.
     fn call(&self, script: &'static Script) -> Call {
+        self.call_by(script, CallerTag::NOBODY)
+    }
+
+    fn call_by(&self, script: &'static Script, by: CallerTag) -> Call {
         Call {
             script,
             keys: Vec::with_capacity(10),
             args: Vec::with_capacity(24),
             absent: None,
         }
-        .args(self.clock_args())
+        .args(self.clock_args(by))
     }
 
     /// A call that decides who is alive: owner record, marks and tombstones.
     fn call_on_owner(&self, script: &'static Script, place: &Place, spot: &Spot) -> Call {
         let call = self
-            .call(script)
+            .call_by(script, place.by)
             .key(spot.keys.owner(spot.hash()))
             .key(spot.keys.marks())
             .key(spot.keys.tombstones(spot.hash()))
@@ -383,8 +392,30 @@ impl Store for RedisStore {
         self.0.shared_secret().await
     }
 
+    async fn name_caller(&self, tag: CallerTag, name: &str) -> Answer<()> {
+        self.0.name_caller(tag, name).await
+    }
+
+    async fn caller_name(&self, tag: CallerTag) -> Answer<Option<Box<str>>> {
+        self.0.caller_name(tag).await
+    }
+
     async fn held(&self) -> Answer<Held> {
         self.0.held().await
+    }
+
+    async fn slice(
+        &self,
+        namespace: &Arc<Namespace>,
+        filter: &Filter,
+        after: Option<&Position>,
+        most: usize,
+    ) -> Answer<Slice> {
+        self.0.slice(namespace, filter, after, most).await
+    }
+
+    async fn stories(&self, namespace: &Arc<Namespace>, id: &SessionId) -> Answer<Vec<Story>> {
+        self.0.stories(namespace, id).await
     }
 
     async fn namespaces(&self) -> Answer<Vec<InUse>> {

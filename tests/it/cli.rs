@@ -3,6 +3,7 @@
 mod admin;
 mod bench;
 mod callers;
+mod operations;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Output, Stdio};

@@ -458,7 +458,7 @@ async fn without_keys_only_what_needs_none() {
 
 #[tokio::test]
 async fn what_was_moved_in_the_store_is_refused() {
-    use tenure::session::names::{CredentialName, Owner, SessionId};
+    use tenure::session::names::{CallerTag, CredentialName, Owner, SessionId};
     use tenure::session::owner_record::PutCredential;
     use tenure::store::{Namespace, Place};
 
@@ -472,6 +472,7 @@ async fn what_was_moved_in_the_store_is_refused() {
             limits: Limits::default(),
         }),
         owner: Owner::new("acme", "ann", "idp").expect("a good owner"),
+        by: CallerTag::NOBODY,
     };
     let name = |text| CredentialName::new(text).expect("a good name");
     let id = |text: &str| SessionId::known(text).expect("a good id");

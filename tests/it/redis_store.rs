@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tenure::config::redis::RedisConfig;
 use tenure::session::limits::Limits;
-use tenure::session::names::{Owner, RecordId, SessionId};
+use tenure::session::names::{CallerTag, Owner, RecordId, SessionId};
 use tenure::session::owner_record::{Create, OnExisting, Read, Shown};
 use tenure::session::state::State;
 use tenure::store::Clock;
@@ -66,6 +66,7 @@ fn place(namespace: &Arc<Namespace>, user: usize) -> Place {
     Place {
         namespace: Arc::clone(namespace),
         owner: Owner::new("acme", &format!("user-{user}@example.com"), "idp").expect("an owner"),
+        by: CallerTag::NOBODY,
     }
 }
 

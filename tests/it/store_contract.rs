@@ -25,6 +25,8 @@ mod replays;
 mod revoke;
 mod rotate;
 mod sealed;
+mod slices;
+mod stories;
 mod sweep;
 mod update;
 mod watch;
@@ -58,7 +60,11 @@ macro_rules! every_case {
                 a_lease_ends_with_its_version, a_completion_may_be_repeated;
             sealed: an_update_is_for_its_record, sealed_increments_are_remembered,
                 tenant_keys_are_kept_until_destroyed;
-            inspect: namespaces_and_what_is_in_them, the_store_tells_how_it_is;
+            inspect: namespaces_and_what_is_in_them, the_store_tells_how_it_is, callers_are_named;
+            slices: all_are_found, by_owner, by_label_age_and_idle_time, only_live_ones, a_slice_is_small,
+                one_owner_with_many, positions_from_elsewhere;
+            stories: of_a_live_session, of_an_ended_one, of_a_rotated_one, of_what_expired, of_what_a_mark_covers,
+                of_all_bearers, of_one_never_made, keys_and_sizes_only, one_session_is_ended;
             lifetimes: idle_to_the_millisecond, reads_slide, peeks_and_lists_do_not_slide,
                 touches_and_updates_slide, the_ceiling_stands, a_slide_stops_at_the_ceiling, why_it_ended,
                 reasons_are_told_for_their_time, a_clock_set_back, a_shortened_lifetime;

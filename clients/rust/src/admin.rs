@@ -8,8 +8,13 @@ use crate::error::Error;
 use crate::proto::admin_v1 as wire;
 use crate::transport::{Beside, CallOptions, Stub, Transport};
 
+mod sessions;
 mod status;
 
+pub use sessions::{
+    EndMany, EndProgress, FoundBatch, FoundPage, FoundSession, FoundStream, InspectedSession,
+    MarkSeen, OwnerUse, SessionEnd, SessionFilter, SessionStory, StateKey,
+};
 pub use status::{NamespaceUse, StoreServer, StoreStatus};
 
 /// The calls of an operator.

@@ -120,6 +120,8 @@ pub enum ErrorKind {
     EncryptionNotConfigured,
     /// The service cannot read its keys.
     KeysAtFault,
+    /// What is asked for is done only where it is recorded, and the service has no audit.
+    AuditNotConfigured,
     /// The log of the service's process is not its own to change.
     LogNotOwned,
     /// What is kept does not open: its tenant's key was destroyed, or somebody has changed it.

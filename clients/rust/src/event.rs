@@ -294,7 +294,7 @@ impl From<Selector> for v1::Selector {
     }
 }
 
-fn selector(selector: v1::Selector) -> Option<Selector> {
+pub(crate) fn selector(selector: v1::Selector) -> Option<Selector> {
     use v1::selector::Selector as Wire;
     Some(match selector.selector? {
         Wire::SessionId(id) => Selector::SessionId(id),
@@ -313,13 +313,15 @@ fn selector(selector: v1::Selector) -> Option<Selector> {
     })
 }
 
-fn invalidation_reason(reason: v1::InvalidationReason) -> InvalidationReason {
+pub(crate) fn invalidation_reason(reason: v1::InvalidationReason) -> InvalidationReason {
     InvalidationReason::from_name(reason.as_str_name())
 }
 
-fn end_reason(event: &v1::SessionEvent) -> Option<EndReason> {
-    Some(match event.end_reason() {
-        v1::EndReason::Unspecified if event.end_reason == 0 => return None,
+/// Why a session ended, of two numbers on the wire; `None`: it did not.
+pub(crate) fn end_reason(reason: i32, invalidated: i32) -> Option<EndReason> {
+    let why = v1::InvalidationReason::try_from(invalidated).unwrap_or_default();
+    Some(match v1::EndReason::try_from(reason).unwrap_or_default() {
+        v1::EndReason::Unspecified if reason == 0 => return None,
         v1::EndReason::Unspecified => EndReason::Unknown,
         v1::EndReason::ExpiredIdle => EndReason::ExpiredIdle,
         v1::EndReason::ExpiredAbsolute => EndReason::ExpiredAbsolute,
@@ -327,9 +329,7 @@ fn end_reason(event: &v1::SessionEvent) -> Option<EndReason> {
         v1::EndReason::Rotated => EndReason::Rotated,
         v1::EndReason::Replaced => EndReason::Replaced,
         v1::EndReason::Evicted => EndReason::Evicted,
-        v1::EndReason::Invalidated => {
-            EndReason::Invalidated(invalidation_reason(event.invalidation_reason()))
-        }
+        v1::EndReason::Invalidated => EndReason::Invalidated(invalidation_reason(why)),
     })
 }
 
@@ -343,7 +343,7 @@ impl Event {
             v1::EventKind::Ended => EventKind::Ended,
             v1::EventKind::Revoked => EventKind::Revoked,
         };
-        let end_reason = end_reason(&event);
+        let end_reason = end_reason(event.end_reason, event.invalidation_reason);
         let invalidated = event.invalidation_reason();
         let invalidated =
             (invalidated != v1::InvalidationReason::Unspecified).then_some(invalidated);

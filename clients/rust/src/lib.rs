@@ -47,7 +47,9 @@ mod value;
 mod watch;
 
 pub use admin::{
-    Admin, KeyRotation, KeyStatus, Keys, NamespaceUse, Rewrap, Rewrapped, StoreServer, StoreStatus,
+    Admin, EndMany, EndProgress, FoundBatch, FoundPage, FoundSession, FoundStream,
+    InspectedSession, KeyRotation, KeyStatus, Keys, MarkSeen, NamespaceUse, OwnerUse, Rewrap,
+    Rewrapped, SessionEnd, SessionFilter, SessionStory, StateKey, StoreServer, StoreStatus,
 };
 pub use calls::claim::{ClaimOnce, Claimed};
 pub use calls::create::{Create, Created, OnExisting};

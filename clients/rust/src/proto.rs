@@ -2,25 +2,28 @@
 
 use std::fmt;
 
-/// `tenure.v1`
+/// The modules lie as the packages do, so that one finds the other.
 #[expect(
     clippy::pedantic,
     clippy::allow_attributes_without_reason,
     reason = "generated; the protos carry the comments"
 )]
 #[rustfmt::skip]
-#[path = "proto/tenure.v1.rs"]
-pub mod v1;
+#[path = "proto"]
+mod tenure {
+    /// `tenure.v1`
+    #[path = "tenure.v1.rs"]
+    pub mod v1;
+    #[path = "."]
+    pub(super) mod admin {
+        /// `tenure.admin.v1`
+        #[path = "tenure.admin.v1.rs"]
+        pub mod v1;
+    }
+}
 
-/// `tenure.admin.v1`
-#[expect(
-    clippy::pedantic,
-    clippy::allow_attributes_without_reason,
-    reason = "generated; the protos carry the comments"
-)]
-#[rustfmt::skip]
-#[path = "proto/tenure.admin.v1.rs"]
-pub mod admin_v1;
+pub use self::tenure::admin::v1 as admin_v1;
+pub use self::tenure::v1;
 
 impl fmt::Debug for v1::Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -56,6 +56,7 @@ export {
   invalidationReasons,
 } from "./errors.js";
 export {
+  AuditNotConfiguredError,
   AuditUnavailableError,
   ClockSkewError,
   DataUnreadableError,

@@ -86,6 +86,13 @@ export class KeysAtFaultError extends TenureError {
   }
 }
 
+/** What is asked for is done only where it is recorded, and the service has no audit. */
+export class AuditNotConfiguredError extends TenureError {
+  static {
+    this.prototype.name = "AuditNotConfiguredError";
+  }
+}
+
 /** The log of the service's process is not its own to change. */
 export class LogNotOwnedError extends TenureError {
   static {

@@ -41,6 +41,7 @@ import {
   TooManySessionsError,
 } from "./errors.js";
 import {
+  AuditNotConfiguredError,
   AuditUnavailableError,
   ClockSkewError,
   DataUnreadableError,
@@ -107,6 +108,7 @@ const byReason: Readonly<Record<string, Make>> = {
   SHUTTING_DOWN: (failure) => new ShuttingDownError(failure),
   ENCRYPTION_NOT_CONFIGURED: (failure) => new EncryptionNotConfiguredError(failure),
   KEYS_AT_FAULT: (failure) => new KeysAtFaultError(failure),
+  AUDIT_NOT_CONFIGURED: (failure) => new AuditNotConfiguredError(failure),
   LOG_NOT_OWNED: (failure) => new LogNotOwnedError(failure),
   DATA_UNREADABLE: (failure) => new DataUnreadableError(failure),
   DEADLINE_EXCEEDED: (failure) => new DeadlineExceededError(failure),

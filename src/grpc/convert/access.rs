@@ -70,3 +70,11 @@ pub(in crate::grpc) fn of_invalidation(selector: Option<&v1::Selector>) -> Acces
     };
     Access { right, tenants }
 }
+
+/// What a call of an admin asks for: about one tenant, or about all.
+pub(in crate::grpc) fn of_tenant(operation: Operation, tenant: Option<&str>) -> Access<'_> {
+    Access {
+        right: Right::Call(operation),
+        tenants: tenant.map_or(Tenants::All, Tenants::One),
+    }
+}

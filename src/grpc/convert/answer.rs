@@ -6,10 +6,15 @@ use crate::grpc::v1;
 use crate::session::names::{CredentialName, Owner};
 use crate::session::owner_record::{Created, Rotated, Updated};
 use crate::session::record::{Mcp, Session};
-use crate::store::{Place, Revoked};
+use crate::store::{Namespace, Place, Revoked};
 
 /// A session.
 pub(crate) fn session(place: &Place, session: Session) -> v1::Session {
+    session_of(&place.namespace, &place.owner, session)
+}
+
+/// A session of an owner.
+pub(crate) fn session_of(namespace: &Namespace, whose: &Owner, session: Session) -> v1::Session {
     let Session {
         id,
         meta,
@@ -18,8 +23,8 @@ pub(crate) fn session(place: &Place, session: Session) -> v1::Session {
     } = session;
     v1::Session {
         id: id.as_str().to_owned(),
-        namespace: place.namespace.name.as_str().to_owned(),
-        owner: Some(owner(&place.owner)),
+        namespace: namespace.name.as_str().to_owned(),
+        owner: Some(owner(whose)),
         conversation_id: text(meta.conversation.as_deref()),
         labels: meta
             .labels

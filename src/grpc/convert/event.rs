@@ -73,7 +73,7 @@ pub(crate) fn message(namespace: &str, logged: &Logged) -> v1::SessionEvent {
     message
 }
 
-fn selector(subject: &Subject) -> v1::Selector {
+pub(super) fn selector(subject: &Subject) -> v1::Selector {
     use v1::selector::Selector;
     let selector = match subject {
         Subject::User { issuer, user } => Selector::Subject(v1::Subject {
@@ -89,7 +89,7 @@ fn selector(subject: &Subject) -> v1::Selector {
     }
 }
 
-fn end_reason(reason: EndReason) -> v1::EndReason {
+pub(super) fn end_reason(reason: EndReason) -> v1::EndReason {
     match reason {
         EndReason::ExpiredIdle => v1::EndReason::ExpiredIdle,
         EndReason::ExpiredAbsolute => v1::EndReason::ExpiredAbsolute,
@@ -101,7 +101,7 @@ fn end_reason(reason: EndReason) -> v1::EndReason {
     }
 }
 
-fn invalidation_reason(reason: InvalidationReason) -> v1::InvalidationReason {
+pub(super) fn invalidation_reason(reason: InvalidationReason) -> v1::InvalidationReason {
     match reason {
         InvalidationReason::Unspecified => v1::InvalidationReason::Unspecified,
         InvalidationReason::PasswordChanged => v1::InvalidationReason::PasswordChanged,

@@ -8,7 +8,7 @@ use crate::mint;
 use crate::session::fields;
 use crate::session::limits::Limits;
 use crate::session::marks::Subject;
-use crate::session::names::{CredentialName, Owner, SessionId};
+use crate::session::names::{CallerTag, CredentialName, Owner, SessionId};
 use crate::session::owner_record::{
     Claim, Create, OnExisting, Page, PageStart, Read, Rotate, Shown, Update,
 };
@@ -250,6 +250,7 @@ pub(crate) fn revocation(request: v1::InvalidateSessionsRequest) -> Result<Revoc
         except,
         reason: invalidation_reason(reason),
         dry_run: request.dry_run,
+        by: CallerTag::NOBODY,
     })
 }
 

@@ -77,6 +77,7 @@ reasons! {
     ShuttingDown = "SHUTTING_DOWN" / Unavailable,
     EncryptionNotConfigured = "ENCRYPTION_NOT_CONFIGURED" / FailedPrecondition,
     KeysAtFault = "KEYS_AT_FAULT" / FailedPrecondition,
+    AuditNotConfigured = "AUDIT_NOT_CONFIGURED" / FailedPrecondition,
     LogNotOwned = "LOG_NOT_OWNED" / FailedPrecondition,
     DataUnreadable = "DATA_UNREADABLE" / DataLoss,
     DeadlineExceeded = "DEADLINE_EXCEEDED" / DeadlineExceeded,

@@ -131,10 +131,10 @@ impl OwnerRecord {
         let evicted = self.make_room(moment, replaced.as_ref())?;
 
         if let Some(id) = &replaced {
-            self.end_live(id, EndReason::Replaced, moment.now, events);
+            self.end_live(id, moment.end(EndReason::Replaced), events);
         }
         for id in &evicted {
-            self.end_live(id, EndReason::Evicted, moment.now, events);
+            self.end_live(id, moment.end(EndReason::Evicted), events);
         }
         self.forget(&create.id, moment, events);
         let record = self.new_record(moment, create);
@@ -164,7 +164,7 @@ impl OwnerRecord {
     ) -> Created {
         let session = {
             let record = self.live.get_mut(id).expect("found alive just now");
-            record.kept.slide(moment.now);
+            record.kept.slide(moment.now, moment.by);
             shown(id, record, Some(record.state.clone()))
         };
         let revision = session.meta.revision;
@@ -227,8 +227,8 @@ impl OwnerRecord {
             .live
             .get(id)
             .and_then(|record| self.end_of(&record.kept, moment));
-        if let Some((reason, at)) = end {
-            self.end_live(id, reason, at, events);
+        if let Some(end) = end {
+            self.end_live(id, end, events);
         }
         self.unbury(id);
     }
@@ -245,7 +245,9 @@ impl OwnerRecord {
                 record_id: create.record_id,
                 revision: 1,
                 created_at,
+                made_by: moment.by,
                 last_used_at: created_at,
+                last_used_by: moment.by,
                 idle_ttl: create.idle_ttl,
                 expires_at,
                 authenticated_at: create.authenticated_at.unwrap_or(created_at),

@@ -145,7 +145,7 @@ impl OwnerRecord {
             )?;
         }
         self.change_live(id, |record| {
-            record.kept.slide(moment.now);
+            record.kept.slide(moment.now, moment.by);
             let extras = record.kept.extras_mut();
             let credentials = extras.credentials.get_or_insert_default();
             credentials.write(&put.name, put.sealed.clone(), put.lease);
@@ -229,7 +229,7 @@ impl OwnerRecord {
     fn use_live(&mut self, moment: &Moment<'_>, id: &SessionId) -> Result<&mut Record, Refusal> {
         self.find(id, moment)?;
         let record = self.live.get_mut(id).ok_or(Refusal::NotFound)?;
-        record.kept.slide(moment.now);
+        record.kept.slide(moment.now, moment.by);
         Ok(record)
     }
 }

@@ -45,7 +45,7 @@ impl OwnerRecord {
     ) -> bool {
         let alive = self.find(id, moment).is_ok();
         if alive {
-            self.end_live(id, reason, moment.now, events);
+            self.end_live(id, moment.end(reason), events);
         }
         alive
     }
@@ -77,7 +77,7 @@ impl OwnerRecord {
             rest.mark.get_or_insert_default().raise(
                 reach,
                 spared.as_slice(),
-                invalidation.reason,
+                (invalidation.reason, moment.by),
                 moment.now,
             );
             if first {
@@ -86,7 +86,7 @@ impl OwnerRecord {
         }
         for id in &meant {
             let reason = EndReason::Invalidated(invalidation.reason);
-            self.end_live(id, reason, moment.now, events);
+            self.end_live(id, moment.end(reason), events);
         }
         meant.len()
     }

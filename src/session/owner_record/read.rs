@@ -36,7 +36,7 @@ impl OwnerRecord {
         self.find(id, moment)?;
         let record = self.live.get_mut(id).ok_or(Refusal::NotFound)?;
         if read.slide {
-            record.kept.slide(moment.now);
+            record.kept.slide(moment.now, moment.by);
         }
         let state = match &read.show {
             Shown::All => Some(record.state.clone()),

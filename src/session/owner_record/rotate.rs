@@ -78,15 +78,10 @@ impl OwnerRecord {
 
         self.forget(&rotate.new_id, moment, events);
         let mut record = self.remove_live(id).ok_or(Refusal::NotFound)?;
-        self.bury(
-            id.clone(),
-            EndReason::Rotated,
-            moment.now,
-            record.kept.record_id,
-        );
+        self.bury(id.clone(), moment.end(EndReason::Rotated), &record.kept);
         let kept = &mut record.kept;
         let previous_provider_session_id = kept.provider_session_id().cloned();
-        kept.slide(moment.now);
+        kept.slide(moment.now, moment.by);
         if let Some(at) = rotate.authenticated_at {
             kept.authenticated_at = at;
         }

@@ -12,13 +12,13 @@ impl OwnerRecord {
             .live
             .iter()
             .filter_map(|(id, record)| {
-                let (reason, at) = self.end_of(&record.kept, moment)?;
-                Some((at, id.clone(), reason))
+                let end = self.end_of(&record.kept, moment)?;
+                Some((end.at, id.clone(), end))
             })
             .collect();
         dead.sort_unstable();
-        for (at, id, reason) in dead {
-            self.end_live(&id, reason, at, events);
+        for (_, id, end) in dead {
+            self.end_live(&id, end, events);
         }
         let forgotten = self.drop_old_tombstones(moment);
         self.drop_old_claims(moment.now);
@@ -53,7 +53,7 @@ impl OwnerRecord {
             return Vec::new();
         };
         let over = rest.ended.extract_if(|_, tombstone| {
-            moment.now >= tombstone.ended_at.after(moment.limits.tombstone_ttl)
+            moment.now >= tombstone.end.at.after(moment.limits.tombstone_ttl)
                 && !unended.contains(&tombstone.record_id)
         });
         let bytes = &mut self.bytes;
@@ -80,7 +80,7 @@ impl OwnerRecord {
             .ended
             .values()
             .filter(|tombstone| !unended.contains(&tombstone.record_id))
-            .map(|tombstone| tombstone.ended_at.after(limits.tombstone_ttl));
+            .map(|tombstone| tombstone.end.at.after(limits.tombstone_ttl));
         let requests = rest.requests.values().map(|remembered| remembered.until);
         let marks = rest
             .mark

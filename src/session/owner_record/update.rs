@@ -130,7 +130,7 @@ impl OwnerRecord {
 
         let (session, kept) = self
             .change_live(id, |record| {
-                record.kept.slide(moment.now);
+                record.kept.slide(moment.now, moment.by);
                 if !update.changes_nothing() {
                     record.kept.revision += 1;
                     record.state = state;

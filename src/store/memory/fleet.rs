@@ -10,7 +10,7 @@ use super::event_log::EventLog;
 use super::wide_marks::WideMarks;
 use crate::session::event::Event;
 use crate::session::marks::Mark;
-use crate::session::names::Owner;
+use crate::session::names::{CallerTag, Owner};
 use crate::session::owner_record::{Moment, Usage};
 use crate::session::time::Time;
 use crate::store::Namespace;
@@ -116,9 +116,15 @@ impl Fleet {
 }
 
 /// What an operation on an owner's record needs to know, but for the usage of others.
-pub(super) fn moment<'a>(namespace: &'a Namespace, now: Time, marks: &'a [Mark]) -> Moment<'a> {
+pub(super) fn moment<'a>(
+    namespace: &'a Namespace,
+    now: Time,
+    by: CallerTag,
+    marks: &'a [Mark],
+) -> Moment<'a> {
     Moment {
         now,
+        by,
         limits: &namespace.limits,
         marks,
         usage: Usage::default(),

@@ -7,10 +7,10 @@ use super::shard::{Shard, Size};
 use super::{Growth, MemoryStore, leaves_tombstone};
 use crate::session::event::{Event, What};
 use crate::session::marks::{Reach, Subject};
-use crate::session::names::{Owner, RecordId, SessionId};
+use crate::session::names::{CallerTag, Owner, RecordId, SessionId};
 use crate::session::owner_record::{Invalidation, Target};
 use crate::session::refusal::Refusal;
-use crate::store::{Answer, Namespace, Place, Revocation, Revoked, Selector};
+use crate::store::{Answer, Namespace, Place, Revocation, Revoked, Selector, StoreError};
 
 impl MemoryStore {
     /// Slots that are counted through under one lock.
@@ -22,6 +22,7 @@ impl MemoryStore {
         revocation: Revocation,
     ) -> Answer<Revoked> {
         match &revocation.selector {
+            Selector::Session(owner, id) => self.revoke_session(namespace, owner, id, &revocation),
             Selector::Owner(owner) => self.revoke_owner(namespace, owner, &revocation),
             Selector::Id(id) => {
                 let hash = self.hashes.of_id(&namespace.name, id);
@@ -60,6 +61,37 @@ impl MemoryStore {
         }
     }
 
+    /// One session of one owner.
+    fn revoke_session(
+        &self,
+        namespace: &Arc<Namespace>,
+        owner: &Owner,
+        id: &SessionId,
+        revocation: &Revocation,
+    ) -> Answer<Revoked> {
+        let place = Place {
+            namespace: Arc::clone(namespace),
+            owner: owner.clone(),
+            by: revocation.by,
+        };
+        let address = self.hashes.of_session(&namespace.name, owner, id);
+        let ended = self.change_record(&place, address, None, |record, moment, events| {
+            let invalidation = Invalidation {
+                target: Target::Id(id.clone()),
+                reach: revocation.reach(moment.now),
+                except: revocation.except.clone(),
+                reason: revocation.reason,
+                dry_run: revocation.dry_run,
+            };
+            Ok(record.invalidate(moment, &invalidation, events))
+        });
+        match ended {
+            // Nobody has been in this namespace.
+            Err(StoreError::Refused(Refusal::NotFound)) => Ok(Revoked::Exactly(0)),
+            ended => Ok(Revoked::Exactly(ended?)),
+        }
+    }
+
     /// One owner's sessions. The mark stays, whether or not there are any.
     fn revoke_owner(
         &self,
@@ -78,6 +110,7 @@ impl MemoryStore {
         let place = Place {
             namespace: Arc::clone(namespace),
             owner: owner.clone(),
+            by: revocation.by,
         };
         let address = self.hashes.of_owner(&namespace.name, owner);
         // Ending needs no room: the mark is kept even when the store is full.
@@ -123,7 +156,7 @@ impl MemoryStore {
                 }
                 let now = self.clock.now();
                 let marks = fleet.marks.concerning(slot.record.owner());
-                let moment = moment(namespace, now, &marks);
+                let moment = moment(namespace, now, revocation.by, &marks);
                 let invalidation = Invalidation {
                     target: target.clone(),
                     reach: revocation.reach(now),
@@ -159,7 +192,8 @@ impl MemoryStore {
             reach @ Reach::Authenticated(_) => reach,
         };
         fleet.marks.raise(subject, now, |mark| {
-            mark.raise(reach, &spared, revocation.reason, now);
+            let why = (revocation.reason, revocation.by);
+            mark.raise(reach, &spared, why, now);
             fleet.log.append([Event {
                 at: now,
                 what: What::Revoked {
@@ -229,7 +263,7 @@ impl MemoryStore {
         }
         let now = self.clock.now();
         let marks = fleet.marks.concerning(slot.record.owner());
-        let moment = moment(&fleet.namespace, now, &marks);
+        let moment = moment(&fleet.namespace, now, revocation.by, &marks);
         let reach = revocation.reach(now);
         slot.record
             .alive(&moment)
@@ -281,7 +315,7 @@ impl MemoryStore {
                 };
                 let owner = slot.record.owner();
                 let marks = fleet.marks.concerning(owner);
-                let moment = moment(namespace, self.clock.now(), &marks);
+                let moment = moment(namespace, self.clock.now(), CallerTag::NOBODY, &marks);
                 if Arc::ptr_eq(&slot.fleet, &fleet) && slot.record.knows(id, &moment) {
                     bearers.push(owner.clone());
                 }

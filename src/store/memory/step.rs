@@ -43,7 +43,7 @@ impl MemoryStore {
             return Err(Refusal::NotFound);
         };
         let marks = fleet.marks.concerning(&place.owner);
-        let moment = moment(&place.namespace, self.clock.now(), &marks);
+        let moment = moment(&place.namespace, self.clock.now(), place.by, &marks);
         let slot = shard.slot_mut(number).ok_or(Refusal::NotFound)?;
         read(&mut slot.record, &moment)
     }
@@ -63,7 +63,7 @@ impl MemoryStore {
         let mut shard = self.shard(address);
         let found = shard.find(&fleet, &place.owner, address);
         let marks = fleet.marks.concerning(&place.owner);
-        let mut moment = moment(&place.namespace, self.clock.now(), &marks);
+        let mut moment = moment(&place.namespace, self.clock.now(), place.by, &marks);
         let mut events = Vec::new();
 
         let room = growth.is_none_or(|growth| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::MemoryStore;
 use super::fleet::moment;
 use super::shard::{Shard, Size};
+use crate::session::names::CallerTag;
 use crate::session::time::Time;
 use crate::store::Swept;
 
@@ -147,7 +148,7 @@ impl MemoryStore {
         };
         let fleet = Arc::clone(&slot.fleet);
         let marks = fleet.marks.concerning(slot.record.owner());
-        let moment = moment(&fleet.namespace, now, &marks);
+        let moment = moment(&fleet.namespace, now, CallerTag::NOBODY, &marks);
         let before = Size::of(&slot.record);
         let mut events = Vec::new();
         let forgotten = slot.record.settle(&moment, &mut events);

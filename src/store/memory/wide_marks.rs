@@ -40,6 +40,17 @@ impl Equivalent<(Box<str>, Box<str>)> for UserOf<'_> {
 }
 
 impl WideMarks {
+    /// The marks that concern an owner, with whom they are about.
+    pub(super) fn of(&self, owner: &Owner) -> Vec<(Subject, Mark)> {
+        let marks = self.marks.read();
+        let subjects = Subject::all_of(owner).into_iter();
+        let found = subjects.filter_map(|subject| {
+            let mark = marks.find(&subject)?.clone();
+            Some((subject, mark))
+        });
+        found.collect()
+    }
+
     /// The marks that concern an owner.
     pub(super) fn concerning(&self, owner: &Owner) -> Vec<Mark> {
         if !self.any.load(Ordering::Acquire) {
@@ -102,6 +113,15 @@ impl Marks {
                 .users
                 .entry((issuer.clone(), user.clone()))
                 .or_default(),
+        }
+    }
+
+    fn find(&self, subject: &Subject) -> Option<&Mark> {
+        match subject {
+            Subject::Everybody => self.everybody.as_ref(),
+            Subject::Tenant(tenant) => self.tenants.get(tenant),
+            Subject::Issuer(issuer) => self.issuers.get(issuer),
+            Subject::User { issuer, user } => self.users.get(&UserOf(issuer, user)),
         }
     }
 

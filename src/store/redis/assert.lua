@@ -2,10 +2,10 @@
 -- 9 credentials.
 -- ARGV: 13 id, 14 packed tombstone.
 local id, grave = ARGV[13], ARGV[14]
-local reason, at, record_id = struct.unpack('<Bdc16', grave)
+local reason, at, record_id, by = struct.unpack('<Bdc16c8', grave)
 local entry = entry_of(id)
 if entry[1] then
-  if entry[1]:sub(46, 61) == record_id then end_live(id, entry[1], reason, at, KEYS[8], KEYS[9]) end
+  if entry[1]:sub(46, 61) == record_id then end_live(id, entry[1], reason, at, by, KEYS[8], KEYS[9]) end
 elseif redis.call('HSETNX', GRAVES, id, grave) == 1 then
   redis.call('HSET', OWNER, 'O', who)
   keep(OWNER, 0)

@@ -6,7 +6,7 @@ local SESSIONS_PER_OWNER, SESSIONS_PER_TENANT, ANONYMOUS_SESSIONS, CREDENTIALS_P
 local id, may_end = ARGV[13], ARGV[14] == '1'
 local fingerprint, request_ttl = ARGV[15], tonumber(ARGV[16])
 local session = {
-  record_id = ARGV[17], conversation = ARGV[18], login = ARGV[19], labels = ARGV[20],
+  record_id = ARGV[17], made_by = BY, conversation = ARGV[18], login = ARGV[19], labels = ARGV[20],
   idle = tonumber(ARGV[22]), revision = 1, size = tonumber(ARGV[31]), keys = tonumber(ARGV[32]),
 }
 local authenticated, on_existing = ARGV[24], ARGV[25]
@@ -33,11 +33,11 @@ if existing then
     if on_existing == 'f' then
       return { CONVERSATION_EXISTS }
     elseif on_existing == 'r' and not older then
-      local used = math.max(tonumber(entry[2]), now)
-      redis.call('HSET', OWNER, 'u:' .. existing, millis(used))
+      local use = slid(entry[2], now)
+      redis.call('HSET', OWNER, 'u:' .. existing, use)
       local revision = parse(entry[1]).revision
       remember(KEYS[10], fingerprint, request_ttl, now, session_outcome(existing, 0, revision))
-      return { EXISTING, existing, entry[1], millis(used), entry[3], entry[4] }
+      return { EXISTING, existing, entry[1], use, entry[3], entry[4] }
     end
     replaced = { existing, entry[1], REPLACED }
   end
@@ -55,7 +55,7 @@ elseif tonumber(redis.call('HGET', OWNER, 'n') or 0) + 1 - freed > per_owner the
   for other, entry in pairs(sessions()) do
     if other ~= existing or not replaced then
       if not ending(entry.m, entry.u, marks, now) then
-        others[#others + 1] = { other, entry.m, EVICTED, tonumber(entry.u) }
+        others[#others + 1] = { other, entry.m, EVICTED, used_at(entry.u) }
       end
     end
   end
@@ -75,8 +75,8 @@ end
 -- Endings are answered for only by the lane that waits for the replicas.
 if (replaced or evicted[1]) and not may_end then return { ENDS_OTHERS } end
 
-if replaced then end_live(replaced[1], replaced[2], replaced[3], now) end
-for _, other in ipairs(evicted) do end_live(other[1], other[2], other[3], now) end
+if replaced then end_live(replaced[1], replaced[2], replaced[3], now, BY) end
+for _, other in ipairs(evicted) do end_live(other[1], other[2], other[3], now, BY) end
 forget(id, KEYS[8], KEYS[9])
 
 -- In the very millisecond of an invalidation, what comes after it must also look so.
@@ -102,7 +102,7 @@ if credentials > 0 then
   redis.call('PEXPIRE', KEYS[9], span)
 end
 event(CREATED_EVENT, now, id, session)
-insert_live(id, session, created, ARGV[33], credentials > 0 and names)
+insert_live(id, session, use_at(created), ARGV[33], credentials > 0 and names)
 count(1)
 remember(KEYS[10], fingerprint, request_ttl, now, session_outcome(id, ended[1] and 2 or 1, 1))
 return { DONE, millis(created), ended }

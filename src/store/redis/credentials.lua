@@ -43,7 +43,7 @@ end
 
 -- Every operation that finds its session slides it.
 local function slide()
-  if now > tonumber(entry[2]) then redis.call('HSET', OWNER, 'u:' .. id, millis(now)) end
+  if now > used_at(entry[2]) then redis.call('HSET', OWNER, 'u:' .. id, use_at(now)) end
 end
 
 local kept = redis.call('HMGET', KEPT, 'd', field)

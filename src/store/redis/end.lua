@@ -5,5 +5,5 @@ if refusal(entry[1], entry[2], id, marks, now) then
   fence()
   return { DONE, 0, ended }
 end
-end_live(id, entry[1], tonumber(ARGV[14]), now, KEYS[8], KEYS[9])
+end_live(id, entry[1], tonumber(ARGV[14]), now, BY, KEYS[8], KEYS[9])
 return { DONE, 1, ended }

@@ -51,6 +51,11 @@ impl Keys {
         format!("{}registry", self.prefix).into_bytes()
     }
 
+    /// The names of those who call, by their tags.
+    pub(super) fn callers(&self) -> Vec<u8> {
+        format!("{}callers", self.prefix).into_bytes()
+    }
+
     /// The tenants' wrapped keys, and in which order they are shown.
     pub(super) fn tenant_keys(&self) -> [Vec<u8>; 2] {
         let named = |name| format!("{}{{tenant-keys}}:{name}", self.prefix).into_bytes();

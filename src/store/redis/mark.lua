@@ -1,5 +1,5 @@
 -- Marks: what src/session/marks.rs does to them. A packed mark is two frontiers, why, since when, from when on
--- nothing that it covers can be alive, and the records that each frontier spares.
+-- nothing that it covers can be alive, by whom, and the records that each frontier spares.
 local function raise_frontier(frontier, till, spared)
   local known = {}
   for _, theirs in ipairs(frontier.spared) do known[theirs[1]] = true end
@@ -44,10 +44,10 @@ end
 -- the ids of the records that are left alone, 16 bytes each; `longest` is how long any session lives.
 local function raised(mark, kind, till, spared, reason, at, longest)
   local made, logins = { till = -math.huge, spared = {} }, { till = -math.huge, spared = {} }
-  local why, set_at, spent_at = 0, -math.huge, -math.huge
+  local why, set_at, spent_at, by = 0, -math.huge, -math.huge, string.rep('\0', 8)
   if mark then
     local pos
-    made.till, logins.till, why, set_at, spent_at, pos = struct.unpack('<ddBdd', mark)
+    made.till, logins.till, why, set_at, spent_at, by, pos = struct.unpack('<ddBddc8', mark)
     made.spared, pos = unpack_spared(mark, pos)
     logins.spared = unpack_spared(mark, pos)
   end
@@ -66,7 +66,7 @@ local function raised(mark, kind, till, spared, reason, at, longest)
   local tills, spares = frontiers()
   -- A late event that covers nothing new does not change why and when the others ended.
   if tills ~= old_tills or spares ~= old_spared then
-    why, set_at = reason, math.max(set_at, at)
+    why, set_at, by = reason, math.max(set_at, at), BY
   end
-  return tills .. struct.pack('<Bdd', why, set_at, math.max(spent_at, at + longest + 1)) .. spares
+  return tills .. struct.pack('<Bddc8', why, set_at, math.max(spent_at, at + longest + 1), by) .. spares
 end

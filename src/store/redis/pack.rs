@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::session::credentials::Sealed;
 use crate::session::event::{Change, Event, What};
 use crate::session::marks::{Reach, Subject};
-use crate::session::names::{CredentialName, Owner, RecordId, SessionId};
-use crate::session::record::{Mcp, Meta};
+use crate::session::names::{CallerTag, CredentialName, Owner, RecordId, SessionId};
+use crate::session::record::{End, Life, Mcp, Meta};
 use crate::session::refusal::{EndReason, InvalidationReason};
+use crate::session::story::MarkSeen;
 use crate::session::time::Time;
 
 /// The version that a packed session begins with.
@@ -46,7 +47,7 @@ impl<'a> Reader<'a> {
         Some(number as i64)
     }
 
-    fn time(&mut self) -> Option<Time> {
+    pub(super) fn time(&mut self) -> Option<Time> {
         self.whole().map(Time::from_millis)
     }
 
@@ -56,6 +57,10 @@ impl<'a> Reader<'a> {
         let mut eight = [0; 8];
         eight[..6].copy_from_slice(&six);
         Some(u64::from_le_bytes(eight))
+    }
+
+    pub(super) fn tag(&mut self) -> Option<CallerTag> {
+        self.array().map(CallerTag)
     }
 
     fn record_id(&mut self) -> Option<RecordId> {
@@ -226,8 +231,18 @@ pub(super) fn first_credential(sealed: &Sealed) -> Vec<u8> {
     out
 }
 
+/// A moment, and who used it: see `use_at` in `rules.lua`.
+pub(super) fn use_at(at: Time, by: CallerTag) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16);
+    #[expect(clippy::cast_precision_loss, reason = "Lua's numbers are doubles")]
+    out.extend_from_slice(&(at.as_millis() as f64).to_le_bytes());
+    out.extend_from_slice(&by.0);
+    out
+}
+
 /// Reads a packed session, with what is kept beside it.
-pub(super) fn read_meta(packed: &[u8], used: Time, mcp: Option<&[u8]>) -> Option<Meta> {
+pub(super) fn read_meta(packed: &[u8], used: &[u8], mcp: Option<&[u8]>) -> Option<Meta> {
+    let mut last_use = Reader(used);
     let mcp = match mcp {
         Some(mcp) => Some(Arc::new(read_mcp(mcp)?)),
         None => None,
@@ -245,9 +260,11 @@ pub(super) fn read_meta(packed: &[u8], used: Time, mcp: Option<&[u8]>) -> Option
     reader.take(8)?;
     Some(Meta {
         record_id: reader.record_id()?,
+        made_by: reader.tag()?,
         revision,
         created_at,
-        last_used_at: used,
+        last_used_at: last_use.time()?,
+        last_used_by: last_use.tag()?,
         idle_ttl,
         expires_at,
         authenticated_at,
@@ -259,6 +276,69 @@ pub(super) fn read_meta(packed: &[u8], used: Time, mcp: Option<&[u8]>) -> Option
         },
         mcp,
     })
+}
+
+/// How many bytes the state of a packed session takes, and in how many keys.
+pub(super) fn read_size(packed: &[u8]) -> Option<(usize, usize)> {
+    let mut reader = Reader(packed);
+    reader.take(37)?;
+    let mut four = || {
+        let number = u32::from_le_bytes(reader.array()?);
+        usize::try_from(number).ok()
+    };
+    Some((four()?, four()?))
+}
+
+/// Reads a tombstone as `bury` in `record.lua` writes it.
+pub(super) fn read_tombstone(packed: &[u8]) -> Option<(End, Life)> {
+    let mut reader = Reader(packed);
+    let (reason, at) = (read_end_reason(reader.byte()?)?, reader.time()?);
+    reader.record_id()?;
+    let by = reader.tag()?;
+    let end = End { at, reason, by };
+    let life = Life {
+        made_at: reader.time()?,
+        made_by: reader.tag()?,
+        used_at: reader.time()?,
+        used_by: reader.tag()?,
+    };
+    Some((end, life))
+}
+
+/// An end as a script answers it; none if its reason is none.
+pub(super) fn read_end(reason: i64, at: Time, by: &[u8]) -> Option<End> {
+    Some(End {
+        at,
+        reason: read_end_reason(u8::try_from(reason).ok()?)?,
+        by: CallerTag(by.try_into().ok()?),
+    })
+}
+
+/// Reads a mark as `mark.lua` writes it, and from when on it covers nothing.
+pub(super) fn read_mark(
+    packed: &[u8],
+    subject: Option<Subject>,
+    covers: bool,
+) -> Option<(MarkSeen, Time)> {
+    let mut reader = Reader(packed);
+    // A frontier that was never set is behind every time.
+    let mut frontier = || {
+        let until = f64::from_le_bytes(reader.array()?);
+        #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
+        Some(until.is_finite().then(|| Time::from_millis(until as i64)))
+    };
+    let (made_until, authenticated_until) = (frontier()?, frontier()?);
+    let reason = EndReason::Invalidated(read_invalidation_reason(reader.byte()?)?);
+    let (at, spent_at) = (reader.time()?, reader.time()?);
+    let by = reader.tag()?;
+    let seen = MarkSeen {
+        subject,
+        end: End { at, reason, by },
+        made_until,
+        authenticated_until,
+        covers,
+    };
+    Some((seen, spent_at))
 }
 
 pub(super) fn end_reason(reason: EndReason) -> u8 {
@@ -285,14 +365,8 @@ pub(super) fn read_end_reason(byte: u8) -> Option<EndReason> {
     })
 }
 
-/// A tombstone: reason, time and record.
-pub(super) const TOMBSTONE_LEN: usize = 1 + 8 + 16;
-
-/// Why a session ended, and when.
-pub(super) fn read_tombstone(bytes: &[u8]) -> Option<(EndReason, Time)> {
-    let mut reader = Reader(bytes);
-    Some((read_end_reason(reader.byte()?)?, reader.time()?))
-}
+/// A tombstone: reason, time, record and caller; when and by whom it was made and last used.
+pub(super) const TOMBSTONE_LEN: usize = 1 + 8 + 16 + 8 + 2 * 16;
 
 pub(super) fn invalidation_reason(reason: InvalidationReason) -> u8 {
     match reason {

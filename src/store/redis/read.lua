@@ -13,9 +13,9 @@ else
   content = redis.call('HMGET', KEYS[4], '.', unpack(ARGV, 12))
   if not content[1] then return { LOST } end
 end
-local used = entry[2]
-if ARGV[10] == '1' and now > tonumber(used) then
-  used = string.format('%.0f', now)
-  redis.call('HSET', KEYS[1], 'u:' .. id, used)
+local use = entry[2]
+if ARGV[10] == '1' and now > used_at(use) then
+  use = use_at(now)
+  redis.call('HSET', KEYS[1], 'u:' .. id, use)
 end
-return { DONE, id, entry[1], used, entry[3], entry[4], content }
+return { DONE, id, entry[1], use, entry[3], entry[4], content }

@@ -14,7 +14,8 @@ use super::Shared;
 use super::keys::Spot;
 use super::link::Call;
 use super::{pack, scripts};
-use crate::session::names::{NamespaceName, SessionId};
+use crate::session::names::{CallerTag, NamespaceName, SessionId};
+use crate::session::record::End;
 use crate::session::time::Time;
 use crate::store::{Ended, Place};
 
@@ -73,7 +74,7 @@ impl Shared {
     /// Tells of what a script has ended: the list at `place_in_answer`.
     pub(super) fn tell_endings(&self, place: &Place, answer: &Value, place_in_answer: usize) {
         for (id, tombstone) in listed(answer, place_in_answer) {
-            let Some((reason, at)) = pack::read_tombstone(tombstone) else {
+            let Some((End { reason, at, .. }, _)) = pack::read_tombstone(tombstone) else {
                 continue;
             };
             self.endings.tell(reason, || Ended {
@@ -158,7 +159,7 @@ impl Shared {
             endings = endings.len(),
             "asserting recent endings after a failover"
         );
-        let clock = self.clock_args();
+        let [time, by_hand] = self.clock_args(CallerTag::NOBODY);
         let calls = endings.into_iter().flat_map(|ending| match ending {
             Ending::Call(call) => vec![call],
             Ending::InAllCells(mark) => self.raise_calls(&mark),
@@ -167,7 +168,9 @@ impl Shared {
         while calls.peek().is_some() {
             let mut batch: Vec<Call> = calls.by_ref().take(Recent::BATCH).collect();
             for call in &mut batch {
-                call.args[..2].clone_from_slice(&clock);
+                // Who had asked for it stands behind the time.
+                call.args[0].splice(..8, time[..8].iter().copied());
+                call.args[1].clone_from(&by_hand);
             }
             let answers = self.link.call_many(&batch).await;
             let failed = answers.iter().filter(|answer| answer.is_err()).count();

@@ -21,20 +21,21 @@ local function millis(time) return string.format('%.0f', time) end
 local function framed(text) return struct.pack('<Hc0', #text, text) end
 
 -- A packed session: what Meta holds but the last use and the MCP context. Bytes 26 to 45 are idle TTL,
--- revision, size and number of keys of the state; the record's id is at 46 to 61; the labels come last.
+-- revision, size and number of keys of the state; the record's id is at 46 to 61, and who made it at 62 to 69; the
+-- labels come last.
 local function parse(packed)
-  local _, created, expires, authenticated, idle, revision, size, keys, record_id, conversation, login, labels =
-    struct.unpack('<BdddI6I6I4I4c16Hc0Hc0', packed)
+  local _, created, expires, authenticated, idle, revision, size, keys, record_id, made_by, conversation, login, labels =
+    struct.unpack('<BdddI6I6I4I4c16c8Hc0Hc0', packed)
   return {
     created = created, expires = expires, authenticated = authenticated, idle = idle, revision = revision,
-    size = size, keys = keys, record_id = record_id, conversation = conversation, login = login,
+    size = size, keys = keys, record_id = record_id, made_by = made_by, conversation = conversation, login = login,
     labels = packed:sub(labels),
   }
 end
 
 local function pack(s)
-  return struct.pack('<BdddI6I6I4I4c16', 1, s.created, s.expires, s.authenticated, s.idle, s.revision, s.size,
-    s.keys, s.record_id) .. framed(s.conversation) .. framed(s.login) .. s.labels
+  return struct.pack('<BdddI6I6I4I4c16c8', 1, s.created, s.expires, s.authenticated, s.idle, s.revision, s.size,
+    s.keys, s.record_id, s.made_by) .. framed(s.conversation) .. framed(s.login) .. s.labels
 end
 
 -- An id as text: a UUID is kept as its sixteen bytes behind a 1.
@@ -150,9 +151,10 @@ local function is_revoked(authenticated)
   return false
 end
 
--- The tombstone of a rotated id stays for as long as the session may live.
-local function bury(id, s, reason, at, wiped)
-  local grave = struct.pack('<Bdc16', reason, at, s.record_id)
+-- A tombstone: why and when it ended, which record it was, who ended it; when and by whom it was made and last used.
+-- That of a rotated id stays for as long as the session may live.
+local function bury(id, s, reason, at, by, use, wiped)
+  local grave = struct.pack('<Bdc16c8dc8', reason, at, s.record_id, by, s.created, s.made_by) .. use
   redis.call('HSET', GRAVES, id, grave)
   keep(GRAVES, math.max(s.expires - now, 0))
   redis.call('ZADD', DUE, millis(wiped and at + tombstone_ttl or at), hash .. id)
@@ -162,8 +164,9 @@ end
 
 -- Ends a session: its content and its credentials go, its tombstone stays. Where this script cannot declare
 -- their keys, they are due for the sweep at once.
-local function end_live(id, packed, reason, at, content, credentials)
+local function end_live(id, packed, reason, at, by, content, credentials)
   local s = parse(packed)
+  local use = redis.call('HGET', OWNER, 'u:' .. id)
   remove_entry(id)
   local conversation = 'c:' .. s.conversation
   if s.conversation ~= '' and redis.call('HGET', OWNER, conversation) == id then
@@ -171,7 +174,7 @@ local function end_live(id, packed, reason, at, content, credentials)
   end
   if content then redis.call('UNLINK', content, credentials) end
   count(-1)
-  bury(id, s, reason, at, content)
+  bury(id, s, reason, at, by, use, content)
   if s.login ~= '' then unindex(login_field(s.login)) end
   event(ENDED_EVENT, at, id, s, struct.pack('B', reason))
 end
@@ -180,21 +183,21 @@ end
 local function forget(id, content, credentials)
   local entry = entry_of(id)
   if entry[1] then
-    local reason, at = ending(entry[1], entry[2], marks, now)
+    local reason, at, by = ending(entry[1], entry[2], marks, now)
     if reason then
-      end_live(id, entry[1], reason, at, content, credentials)
+      end_live(id, entry[1], reason, at, by, content, credentials)
       ended[#ended] = ended[#ended] .. '-'
     end
   end
   redis.call('HDEL', GRAVES, id)
 end
 
-local function insert_live(id, s, used, mcp, names)
-  redis.call('HSET', OWNER, 'O', who, 'm:' .. id, pack(s), 'u:' .. id, millis(used))
+local function insert_live(id, s, use, mcp, names)
+  redis.call('HSET', OWNER, 'O', who, 'm:' .. id, pack(s), 'u:' .. id, use)
   if mcp and mcp ~= '' then redis.call('HSET', OWNER, 'x:' .. id, mcp) end
   if names then redis.call('HSET', OWNER, 'v:' .. id, names) end
   if s.conversation ~= '' then redis.call('HSET', OWNER, 'c:' .. s.conversation, id) end
-  redis.call('ZADD', DUE, millis(math.min(used + s.idle, s.expires)), hash .. id)
+  redis.call('ZADD', DUE, millis(math.min(used_at(use) + s.idle, s.expires)), hash .. id)
   index('s:' .. id, true)
   if s.login ~= '' then index(login_field(s.login)) end
   keep(OWNER, s.expires - now)

@@ -95,9 +95,9 @@ impl Fields {
     pub(super) fn session(&mut self) -> Answer<Session> {
         let id = self.id()?;
         let packed = self.some_bytes()?;
-        let used = self.time()?;
+        let used = self.some_bytes()?;
         let mcp = self.bytes()?;
-        let meta = pack::read_meta(&packed, used, mcp.as_deref()).ok_or_else(malformed)?;
+        let meta = pack::read_meta(&packed, &used, mcp.as_deref()).ok_or_else(malformed)?;
         let names = self.bytes()?.unwrap_or_default();
         Ok(Session {
             id,
@@ -105,6 +105,16 @@ impl Fields {
             state: None,
             credential_names: pack::read_names(&names).ok_or_else(malformed)?,
         })
+    }
+
+    /// The same, and how much its state takes.
+    pub(super) fn session_and_size(&mut self) -> Answer<(Session, (usize, usize))> {
+        let packed = match self.0.as_slice().get(1) {
+            Some(Value::BulkString(packed)) => pack::read_size(packed),
+            _ => None,
+        };
+        let size = packed.ok_or_else(malformed)?;
+        Ok((self.session()?, size))
     }
 
     /// The same with the content, all of it, behind it.

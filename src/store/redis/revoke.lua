@@ -48,5 +48,5 @@ if target == 'o' then
 else
   fence()
 end
-for _, id in ipairs(meant) do end_live(id, all[id].m, 16 + reason, at) end
+for _, id in ipairs(meant) do end_live(id, all[id].m, 16 + reason, at, BY) end
 return { DONE, #meant, ended, millis(at) }

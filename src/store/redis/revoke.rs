@@ -11,7 +11,7 @@ use super::recent::WideMark;
 use super::reply::{self, Fields};
 use super::{Shared, flag, insist, millis, number, optional, pack, scripts};
 use crate::session::marks::Subject;
-use crate::session::names::{NamespaceName, Owner, SessionId};
+use crate::session::names::{CallerTag, NamespaceName, Owner, SessionId};
 use crate::session::refusal::Refusal;
 use crate::session::time::Time;
 use crate::store::{Answer, Namespace, Place, Revocation, Revoked, Selector, StoreError};
@@ -42,6 +42,18 @@ impl Shared {
         revocation: &Revocation,
     ) -> Answer<Revoked> {
         match &revocation.selector {
+            Selector::Session(owner, id) => {
+                let place = Place {
+                    namespace: Arc::clone(namespace),
+                    owner: owner.clone(),
+                    by: revocation.by,
+                };
+                let spot = self.keys.of_session(&namespace.name, owner, id);
+                let ended = self.revoke_at(&place, &spot, revocation, Target::Id(id));
+                let (meant, durable) = ended.await?;
+                insist(durable)?;
+                Ok(Revoked::Exactly(meant))
+            }
             Selector::Owner(owner) => self.revoke_owner(namespace, owner, revocation).await,
             Selector::Id(id) => {
                 let field = keys::id_field(id);
@@ -83,6 +95,7 @@ impl Shared {
         let place = Place {
             namespace: Arc::clone(namespace),
             owner: owner.clone(),
+            by: revocation.by,
         };
         let spot = self.keys.of_owner(&namespace.name, owner);
         let (meant, durable) = self
@@ -100,7 +113,10 @@ impl Shared {
         field: &[u8],
         target: Target<'_>,
     ) -> Answer<Revoked> {
-        let found = self.indexed(namespace, field).await?;
+        let mut found = self.indexed(namespace, field).await?;
+        for (place, _) in &mut found {
+            place.by = revocation.by;
+        }
         let ended = try_join_all(
             found
                 .iter()
@@ -177,7 +193,7 @@ impl Shared {
         let spared = self.spared(namespace, revocation, subject).await?;
         let latest = self.latest_made(&namespace.name).await?;
         let call = self
-            .call(&scripts::RAISE)
+            .call_by(&scripts::RAISE, revocation.by)
             .arg(keys::mark_field(subject))
             .args(reach_args(revocation))
             .arg(number(pack::invalidation_reason(revocation.reason)))
@@ -309,7 +325,7 @@ impl Shared {
     }
 
     /// The owners that an index names, over all cells.
-    async fn indexed(
+    pub(super) async fn indexed(
         &self,
         namespace: &Arc<Namespace>,
         field: &[u8],
@@ -368,7 +384,13 @@ impl Shared {
             .filter_map(|(owner, spot)| {
                 let namespace = Arc::clone(namespace);
                 let owner = owner?;
-                Some((Place { namespace, owner }, spot))
+                let by = CallerTag::NOBODY;
+                let place = Place {
+                    namespace,
+                    owner,
+                    by,
+                };
+                Some((place, spot))
             })
             .collect())
     }

@@ -24,14 +24,14 @@ forget(new, KEYS[9], KEYS[11])
 local session = parse(entry[1])
 local previous_login = session.login
 remove_entry(old)
-bury(old, session, ROTATED, now, true)
-local used = math.max(tonumber(entry[2]), now)
+bury(old, session, ROTATED, now, BY, entry[2], true)
+local use = slid(entry[2], now)
 if ARGV[17] ~= '' then session.authenticated = tonumber(ARGV[17]) end
 if ARGV[18] ~= '' then session.login = ARGV[18]:sub(2) end
 redis.call('RENAME', KEYS[8], KEYS[9])
 if entry[4] then redis.call('RENAME', KEYS[10], KEYS[11]) else redis.call('UNLINK', KEYS[11]) end
 event(ROTATED_EVENT, now, new, session, framed(old) .. framed(previous_login))
 if previous_login ~= '' then unindex(login_field(previous_login)) end
-insert_live(new, session, used, entry[3], entry[4])
+insert_live(new, session, use, entry[3], entry[4])
 remember(KEYS[12], fingerprint, tonumber(ARGV[16]), now, session_outcome(new, 0, session.revision))
-return { DONE, new, pack(session), millis(used), entry[3], entry[4], redis.call('HGETALL', KEYS[9]), ended }
+return { DONE, new, pack(session), use, entry[3], entry[4], redis.call('HGETALL', KEYS[9]), ended }

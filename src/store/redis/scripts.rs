@@ -62,6 +62,14 @@ pub(super) static LIST: Lazy = Lazy::new(|| {
     joined("list", &[ALWAYS, CLOCK, RULES, RECORD, own])
 });
 
+pub(super) static SLICE: Lazy =
+    Lazy::new(|| joined("slice", &[ALWAYS, CLOCK, RULES, include_str!("slice.lua")]));
+
+pub(super) static INSPECT: Lazy = Lazy::new(|| {
+    let own = include_str!("inspect.lua");
+    joined("inspect", &[ALWAYS, CLOCK, RULES, RECORD, WIRE, own])
+});
+
 pub(super) static KNOWS: Lazy = Lazy::new(|| {
     let own = include_str!("knows.lua");
     joined("knows", &[ALWAYS, CLOCK, RULES, RECORD, own])

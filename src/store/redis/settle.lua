@@ -7,13 +7,13 @@ for i = 13, #ARGV do
   local id = ARGV[i]
   local entry = entry_of(id)
   if entry[1] then
-    local reason, at = ending(entry[1], entry[2], marks, now)
+    local reason, at, by = ending(entry[1], entry[2], marks, now)
     if reason then
-      dead[#dead + 1] = { at, id, entry[1], reason, keys_of(i) }
+      dead[#dead + 1] = { at, id, entry[1], reason, by, keys_of(i) }
       lateness = math.max(lateness, now - at)
     else
       local s = parse(entry[1])
-      redis.call('ZADD', DUE, millis(math.min(tonumber(entry[2]) + s.idle, s.expires)), hash .. id)
+      redis.call('ZADD', DUE, millis(math.min(used_at(entry[2]) + s.idle, s.expires)), hash .. id)
     end
   end
 end
@@ -21,7 +21,9 @@ table.sort(dead, function(a, b)
   if a[1] ~= b[1] then return a[1] < b[1] end
   return before(a[2], b[2])
 end)
-for _, entry in ipairs(dead) do end_live(entry[2], entry[3], entry[4], entry[1], entry[5], entry[6]) end
+for _, entry in ipairs(dead) do
+  end_live(entry[2], entry[3], entry[4], entry[1], entry[5], entry[6], entry[7])
+end
 
 -- Tombstones stay for their time; that of a rotated id for as long as the session lives on, so that whoever
 -- invalidates the old id ends the session.
@@ -36,7 +38,7 @@ for i = 13, #ARGV do
       redis.call('ZADD', DUE, millis(over), member)
     elseif next_one then
       local s = parse(next_one.m)
-      redis.call('ZADD', DUE, millis(math.min(tonumber(next_one.u) + s.idle, s.expires)), member)
+      redis.call('ZADD', DUE, millis(math.min(used_at(next_one.u) + s.idle, s.expires)), member)
     else
       redis.call('HDEL', GRAVES, id)
       redis.call('ZREM', DUE, member)

@@ -9,9 +9,9 @@ use super::keys::Cell;
 use super::link::Report;
 use super::{Shared, reply};
 use crate::config::redis::Topology;
-use crate::session::names::NamespaceName;
-use crate::store::Answer;
+use crate::session::names::{CallerTag, NamespaceName};
 use crate::store::status::{InUse, Server, Status};
+use crate::store::{Answer, CALLERS_KEPT};
 
 impl Shared {
     pub(super) async fn namespaces(&self) -> Answer<Vec<InUse>> {
@@ -28,6 +28,29 @@ impl Shared {
             });
         }
         Ok(found)
+    }
+
+    pub(super) async fn name_caller(&self, tag: CallerTag, name: &str) -> Answer<()> {
+        let key = self.keys.callers();
+        let mut cmd = redis::cmd("HLEN");
+        cmd.arg(&key);
+        let kept = reply::int(&self.link.command(&key, cmd).await?).unwrap_or(0);
+        if usize::try_from(kept).is_ok_and(|kept| kept < CALLERS_KEPT) {
+            let mut cmd = redis::cmd("HSETNX");
+            cmd.arg(&key).arg(&tag.0).arg(name);
+            self.link.command(&key, cmd).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn caller_name(&self, tag: CallerTag) -> Answer<Option<Box<str>>> {
+        let key = self.keys.callers();
+        let mut cmd = redis::cmd("HGET");
+        cmd.arg(&key).arg(&tag.0);
+        Ok(match self.link.command(&key, cmd).await? {
+            Value::BulkString(name) => String::from_utf8(name).ok().map(String::into_boxed_str),
+            _ => None,
+        })
     }
 
     /// All sessions of a namespace, and those without a user.

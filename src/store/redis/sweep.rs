@@ -362,8 +362,8 @@ fn add_session(sessions: &mut ByOwner, member: &[u8]) {
     }
 }
 
-/// Members with their times.
-fn read_members(value: Value) -> Answer<Vec<(Vec<u8>, Time)>> {
+/// Members of a due list with their times.
+pub(super) fn read_members(value: Value) -> Answer<Vec<(Vec<u8>, Time)>> {
     let Value::Array(values) = value else {
         return Err(reply::malformed());
     };

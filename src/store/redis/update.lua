@@ -82,9 +82,9 @@ in_chunks('HDEL', content, remove_first, remove_last)
 session.size, session.keys = size, keys
 if changes then session.revision = session.revision + 1 end
 if labels ~= '' then session.labels = labels end
-local used = millis(math.max(tonumber(entry[2]), now))
+local use = slid(entry[2], now)
 local packed = pack(session)
-redis.call('HSET', OWNER, 'm:' .. id, packed, 'u:' .. id, used)
+redis.call('HSET', OWNER, 'm:' .. id, packed, 'u:' .. id, use)
 if mcp ~= '' then
   redis.call('HSET', OWNER, 'x:' .. id, mcp)
   entry[3] = mcp
@@ -93,4 +93,4 @@ if changes and watched then event(UPDATED_EVENT, now, id, session) end
 remember(KEYS[9], fingerprint, request_ttl, now,
   session_outcome(id, 0, session.revision,
     struct.pack('<I4', #sealed_increments) .. sealed_increments .. table.concat(packed_increments)))
-return { DONE, id, packed, used, entry[3], entry[4], shows and redis.call('HGETALL', content), increments }
+return { DONE, id, packed, use, entry[3], entry[4], shows and redis.call('HGETALL', content), increments }

@@ -12,7 +12,7 @@ use prost_types::{Struct, Value};
 use secrecy::ExposeSecret as _;
 use tempfile::{NamedTempFile, TempDir};
 use tenure::callers::new_key;
-use tenure::session::names::{CredentialName, NamespaceName, Owner, SessionId};
+use tenure::session::names::{CallerTag, CredentialName, NamespaceName, Owner, SessionId};
 use tenure::store::{Namespace, Place};
 use tenure_client::proto::admin_v1 as admin;
 use tenure_client::proto::v1;
@@ -351,6 +351,7 @@ async fn a_store_sees_no_secret() {
             limits: tenure::session::limits::Limits::default(),
         }),
         owner: Owner::new("acme", "ann", "idp").expect("a good owner"),
+        by: CallerTag::NOBODY,
     };
     let id = SessionId::known(&id).expect("a good id");
     let name = CredentialName::new("a").expect("a good name");

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tenure::audit::{Level, Sink};
 use tenure::config::Config;
 use tenure::session::limits::Limits;
-use tenure::session::names::{NamespaceName, Owner, SessionId};
+use tenure::session::names::{CallerTag, NamespaceName, Owner, SessionId};
 use tenure::session::owner_record::{Read, Shown, Update};
 use tenure::session::state::{Patch, State};
 use tenure::store::{Namespace, Place};
@@ -91,6 +91,7 @@ fn at(id: &str) -> (Place, SessionId) {
             },
         }),
         owner: Owner::new("acme", "ann", "idp").expect("a good owner"),
+        by: CallerTag::NOBODY,
     };
     (place, SessionId::known(id).expect("a good id"))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tenure::session::event::{Event, What};
 use tenure::session::marks::{Mark, Reach, Subject};
-use tenure::session::names::{Owner, SessionId};
+use tenure::session::names::{CallerTag, Owner, SessionId};
 use tenure::session::owner_record::{
     Claim, Claimed, Create, Created, Invalidation, Moment, OwnerRecord, Page, Read, Rotate,
     Rotated, Target, Update, Updated, Usage,
@@ -58,6 +58,7 @@ impl Plain {
         Place {
             namespace: Arc::clone(&self.namespaces[namespace]),
             owner: self.owners[owner].clone(),
+            by: CallerTag::NOBODY,
         }
     }
 
@@ -94,6 +95,7 @@ impl Plain {
         let marks = self.marks_of(key.0, &key.1);
         let moment = Moment {
             now,
+            by: CallerTag::NOBODY,
             limits: &namespace.limits,
             marks: &marks,
             usage: Usage::default(),
@@ -227,6 +229,15 @@ impl Plain {
             Selector::Wide(_) if revocation.dry_run => return Revoked::Roughly(0),
             Selector::Wide(subject) => return self.mark(now, namespace, revocation, subject),
             Selector::Owner(owner) => vec![(namespace, owner.clone(), String::new())],
+            Selector::Session(owner, id) => {
+                invalidation.target = Target::Id(id.clone());
+                let spot = if owner.is_anonymous() {
+                    format!("place {}", id.place())
+                } else {
+                    String::new()
+                };
+                vec![(namespace, owner.clone(), spot)]
+            }
             Selector::Id(id) => {
                 invalidation.target = Target::Id(id.clone());
                 self.keys(namespace, |_| true)
@@ -269,7 +280,8 @@ impl Plain {
         }
         for (known, mark) in marks {
             if known == subject {
-                mark.raise(reach, &spared, revocation.reason, now);
+                let why = (revocation.reason, revocation.by);
+                mark.raise(reach, &spared, why, now);
             }
         }
         self.told[namespace].push(Event {

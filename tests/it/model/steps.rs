@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tenure::session::marks::Subject;
-use tenure::session::names::{Owner, RecordId, RequestId, SessionId};
+use tenure::session::names::{CallerTag, Owner, RecordId, RequestId, SessionId};
 use tenure::session::owner_record::{Claim, Create, OnExisting, Page, Read, Rotate, Shown, Update};
 use tenure::session::refusal::InvalidationReason;
 use tenure::session::request::Request;
@@ -186,6 +186,7 @@ impl RevokeStep {
             except: self.except.map(Id::id),
             reason: self.reason,
             dry_run: self.dry_run,
+            by: CallerTag::NOBODY,
         }
     }
 }

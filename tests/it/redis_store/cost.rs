@@ -1,6 +1,7 @@
 //! What calls and sessions cost.
 
 use tenure::session::marks::Subject;
+use tenure::session::names::CallerTag;
 use tenure::session::owner_record::{Read, Shown};
 use tenure::session::refusal::{InvalidationReason, Refusal};
 use tenure::store::{Revocation, Revoked, Selector, Store as _, StoreError};
@@ -60,6 +61,7 @@ async fn a_wide_invalidation_costs_the_same_for_few_and_for_many() {
             except: None,
             reason: InvalidationReason::Admin,
             dry_run: false,
+            by: CallerTag::NOBODY,
         };
         // The script is known to the server from here on.
         let other = revocation(Subject::Tenant("other".into()));

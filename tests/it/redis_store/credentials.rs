@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Value;
 use tenure::session::credentials::Sealed;
-use tenure::session::names::{CredentialName, LeaseId, NamespaceName};
+use tenure::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName};
 use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential};
 use tenure::session::refusal::{EndReason, InvalidationReason, Refusal};
 use tenure::store::redis::RedisStore;
@@ -118,6 +118,7 @@ async fn they_go_with_their_session() {
             except: None,
             reason: InvalidationReason::LoggedOut,
             dry_run: false,
+            by: CallerTag::NOBODY,
         };
         let revoked = store.revoke(&namespace, revocation).await;
         revoked.expect("an invalidation");

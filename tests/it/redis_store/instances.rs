@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tenure::config::redis::RedisConfig;
 use tenure::session::event::{Change, What};
 use tenure::session::marks::Subject;
+use tenure::session::names::CallerTag;
 use tenure::session::refusal::{EndReason, InvalidationReason};
 use tenure::store::Clock;
 use tenure::store::{Revocation, Selector, Store as _};
@@ -70,6 +71,7 @@ async fn each_session_ends_once_whoever_sweeps() {
         except: None,
         reason: InvalidationReason::AccountDisabled,
         dry_run: false,
+        by: tenure::session::names::CallerTag::NOBODY,
     };
     instances[1]
         .revoke(&namespace, half)
@@ -141,6 +143,7 @@ async fn endings_are_asserted_again_when_redis_has_forgotten_them() {
         except: None,
         reason: InvalidationReason::PasswordChanged,
         dry_run: false,
+        by: CallerTag::NOBODY,
     };
     for selector in [
         Selector::Id(session_id(2)),

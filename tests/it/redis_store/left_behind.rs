@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::Value;
-use tenure::session::names::RequestId;
+use tenure::session::names::{CallerTag, RequestId};
 use tenure::session::owner_record::{Claim, Create, OnExisting, Update};
 use tenure::session::refusal::InvalidationReason;
 use tenure::session::request::Request;
@@ -48,6 +48,7 @@ async fn content_goes_with_the_ending() {
         except: None,
         reason: InvalidationReason::LoggedOut,
         dry_run: false,
+        by: CallerTag::NOBODY,
     };
     let ann = place(&namespace, 1);
     for selector in [

@@ -5,11 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tenure::session::limits::Limits;
 use tenure::session::marks::{Mark, Reach};
-use tenure::session::names::{Owner, RecordId, SessionId};
+use tenure::session::names::{CallerTag, Owner, RecordId, SessionId};
 use tenure::session::owner_record::{
     Create, Invalidation, Moment, OnExisting, OwnerRecord, Read, Shown, Target, Update, Usage,
 };
-use tenure::session::record::Session;
+use tenure::session::record::{End, Session};
 use tenure::session::refusal::{EndReason, InvalidationReason, Refusal};
 use tenure::session::state::{Patch, State};
 use tenure::session::time::Time;
@@ -50,6 +50,7 @@ impl Life {
     fn now<T>(&mut self, rule: impl FnOnce(&mut OwnerRecord, &Moment<'_>) -> T) -> T {
         let moment = Moment {
             now: self.now,
+            by: CallerTag::NOBODY,
             limits: &self.limits,
             marks: &self.marks,
             usage: Usage::default(),
@@ -126,7 +127,12 @@ impl Life {
             }
             How::Mark => {
                 let mut mark = Mark::default();
-                mark.raise(reach, &[], InvalidationReason::Admin, self.now);
+                mark.raise(
+                    reach,
+                    &[],
+                    (InvalidationReason::Admin, CallerTag::NOBODY),
+                    self.now,
+                );
                 self.marks.push(mark);
                 return;
             }
@@ -290,7 +296,7 @@ proptest! {
             let until = age.map(|age| Time::from_millis(life.now.as_millis() - age));
             let reach = until.map_or(Reach::Made(life.now), Reach::Authenticated);
             if is_wide {
-                wide.raise(reach, &[], InvalidationReason::Admin, life.now);
+                wide.raise(reach, &[], (InvalidationReason::Admin, CallerTag::NOBODY), life.now);
                 life.marks = vec![wide.clone()];
             } else {
                 life.invalidate(Target::All, reach);
@@ -328,21 +334,27 @@ fn a_mark_that_is_raised_for_nothing_new_changes_no_reason() {
     mark.raise(
         Reach::Made(START),
         &[],
-        InvalidationReason::PasswordChanged,
+        (InvalidationReason::PasswordChanged, CallerTag::of("first")),
         START,
     );
     mark.raise(
         Reach::Authenticated(START),
         &[],
-        InvalidationReason::LoggedOut,
+        (InvalidationReason::LoggedOut, CallerTag::of("second")),
         START,
     );
-    assert_eq!(mark.reason(), InvalidationReason::PasswordChanged);
-    mark.raise(Reach::Made(later), &[], InvalidationReason::Admin, later);
+    let end = |at, reason, by| End {
+        at,
+        reason: EndReason::Invalidated(reason),
+        by: CallerTag::of(by),
+    };
     assert_eq!(
-        (mark.reason(), mark.set_at()),
-        (InvalidationReason::Admin, later)
+        mark.end(),
+        end(START, InvalidationReason::PasswordChanged, "first")
     );
+    let why = (InvalidationReason::Admin, CallerTag::of("third"));
+    mark.raise(Reach::Made(later), &[], why, later);
+    assert_eq!(mark.end(), end(later, InvalidationReason::Admin, "third"));
 }
 
 #[test]

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure::session::credentials::Sealed;
-use tenure::session::names::{CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use tenure::session::filter::Filter;
+use tenure::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
 use tenure::session::owner_record::{
     BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
     Rotate, Rotated, Update, Updated,
 };
 use tenure::session::record::Session;
+use tenure::session::story::Story;
+use tenure::store::inspection::{Position, Slice};
 use tenure::store::status::{Glance, InUse, Status};
 use tenure::store::{
     Answer, Cursor, Held, Listener, Namespace, Place, Revocation, Revoked, Store, StoreError,
@@ -191,6 +194,28 @@ impl Store for FakeStore {
 
     async fn held(&self) -> Answer<Held> {
         self.answer(Held::default())
+    }
+
+    async fn name_caller(&self, _: CallerTag, _: &str) -> Answer<()> {
+        self.answer(())
+    }
+
+    async fn caller_name(&self, _: CallerTag) -> Answer<Option<Box<str>>> {
+        self.answer(None)
+    }
+
+    async fn slice(
+        &self,
+        _: &Arc<Namespace>,
+        _: &Filter,
+        _: Option<&Position>,
+        _: usize,
+    ) -> Answer<Slice> {
+        self.answer(Slice::default())
+    }
+
+    async fn stories(&self, _: &Arc<Namespace>, _: &SessionId) -> Answer<Vec<Story>> {
+        self.answer(Vec::new())
     }
 
     async fn namespaces(&self) -> Answer<Vec<InUse>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenure::session::limits::Limits;
 use tenure::session::marks::Subject;
-use tenure::session::names::SessionId;
+use tenure::session::names::{CallerTag, SessionId};
 use tenure::store::status::InUse;
 use tenure::store::{Place, Selector};
 
@@ -82,4 +82,16 @@ pub(crate) async fn the_store_tells_how_it_is(backend: &dyn Backend) {
         assert!(server.memory > 0);
         assert_eq!(server.eviction, "noeviction");
     }
+}
+
+pub(crate) async fn callers_are_named(backend: &dyn Backend) {
+    let world = World::open(backend).await;
+    let (crm, billing) = (CallerTag::of("apikey:crm"), CallerTag::of("apikey:billing"));
+    let name = async |tag| world.store.caller_name(tag).await.unwrap();
+    assert_eq!(name(crm).await, None);
+    world.store.name_caller(crm, "apikey:crm").await.unwrap();
+    world.store.name_caller(crm, "apikey:crm").await.unwrap();
+    assert_eq!(name(crm).await.as_deref(), Some("apikey:crm"));
+    assert_eq!(name(billing).await, None);
+    assert_eq!(name(CallerTag::NOBODY).await, None);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tenure::session::names::CallerTag;
 use tenure::session::owner_record::{Create, Read, Shown, Update};
 use tenure::session::refusal::{EndReason, Refusal};
 use tenure::session::state::Patch;
@@ -84,6 +85,7 @@ pub(crate) async fn namespaces_do_not_meet(backend: &dyn Backend) {
     let there = Place {
         namespace: namespace("elsewhere", world.namespace.limits.clone()),
         owner: here.owner.clone(),
+        by: CallerTag::NOBODY,
     };
     let session = world.make_plain(&here).await;
     assert_eq!(

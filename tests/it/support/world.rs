@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use parking_lot::Mutex;
 use tenure::session::event::{Change, Event, What};
 use tenure::session::limits::Limits;
-use tenure::session::names::{NamespaceName, Owner, RecordId, RequestId, SessionId};
+use tenure::session::names::{CallerTag, NamespaceName, Owner, RecordId, RequestId, SessionId};
 use tenure::session::owner_record::{
     Claim, Create, Created, OnExisting, Page, Read, Rotate, Rotated, Shown, Update,
 };
@@ -115,6 +115,7 @@ impl World {
         Place {
             namespace: Arc::clone(&self.namespace),
             owner: Owner::new(tenant, user, issuer).expect("a good owner"),
+            by: CallerTag::NOBODY,
         }
     }
 
@@ -335,6 +336,7 @@ pub(crate) fn revocation(selector: Selector) -> Revocation {
         except: None,
         reason: InvalidationReason::Admin,
         dry_run: false,
+        by: CallerTag::NOBODY,
     }
 }
 

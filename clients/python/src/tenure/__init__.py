@@ -11,6 +11,7 @@ from ._metadata import correlation_id
 from ._version import VERSION
 from .errors import (
     AlreadyExists,
+    AuditNotConfigured,
     AuditUnavailable,
     AuthenticationRevoked,
     CallerNotAllowed,
@@ -100,6 +101,7 @@ __version__ = VERSION
 __all__ = [
     "AlreadyExists",
     "Append",
+    "AuditNotConfigured",
     "AuditUnavailable",
     "AuthenticationRevoked",
     "CallerNotAllowed",

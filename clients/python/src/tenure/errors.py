@@ -310,6 +310,10 @@ class KeysAtFault(TenureError):
     """The service cannot read its keys."""
 
 
+class AuditNotConfigured(TenureError):
+    """What is asked for is done only where it is recorded, and the service has no audit."""
+
+
 class LogNotOwned(TenureError):
     """The log of the service's process is not its own to change."""
 
@@ -376,6 +380,7 @@ _BY_REASON: dict[str, type[TenureError]] = {
     "SHUTTING_DOWN": ShuttingDown,
     "ENCRYPTION_NOT_CONFIGURED": EncryptionNotConfigured,
     "KEYS_AT_FAULT": KeysAtFault,
+    "AUDIT_NOT_CONFIGURED": AuditNotConfigured,
     "LOG_NOT_OWNED": LogNotOwned,
     "DATA_UNREADABLE": DataUnreadable,
     "DEADLINE_EXCEEDED": DeadlineExceeded,

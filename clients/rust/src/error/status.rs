@@ -139,6 +139,7 @@ fn known(reason: &str, metadata: &BTreeMap<String, String>) -> Option<ErrorKind>
         "SHUTTING_DOWN" => ErrorKind::ShuttingDown,
         "ENCRYPTION_NOT_CONFIGURED" => ErrorKind::EncryptionNotConfigured,
         "KEYS_AT_FAULT" => ErrorKind::KeysAtFault,
+        "AUDIT_NOT_CONFIGURED" => ErrorKind::AuditNotConfigured,
         "LOG_NOT_OWNED" => ErrorKind::LogNotOwned,
         "DATA_UNREADABLE" => ErrorKind::DataUnreadable,
         "DEADLINE_EXCEEDED" => ErrorKind::DeadlineExceeded,

@@ -106,6 +106,334 @@ pub struct ListNamespacesResponse {
     #[prost(message, repeated, tag = "1")]
     pub namespaces: ::prost::alloc::vec::Vec<NamespaceUse>,
 }
+/// Which sessions are meant: those to which all of this applies. Without anything: every session.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionFilter {
+    /// The owner's tenant.
+    #[prost(string, optional, tag = "1")]
+    pub tenant: ::core::option::Option<::prost::alloc::string::String>,
+    /// The owner's user; empty: the anonymous owner.
+    #[prost(string, optional, tag = "2")]
+    pub user: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who vouches for the owner.
+    #[prost(string, optional, tag = "3")]
+    pub issuer: ::core::option::Option<::prost::alloc::string::String>,
+    /// Labels that the session has, all of them.
+    #[prost(string, repeated, tag = "4")]
+    pub labels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// It was made so long ago at least.
+    #[prost(message, optional, tag = "5")]
+    pub min_age: ::core::option::Option<::prost_types::Duration>,
+    /// It was made so long ago at most.
+    #[prost(message, optional, tag = "6")]
+    pub max_age: ::core::option::Option<::prost_types::Duration>,
+    /// It was last used so long ago at least.
+    #[prost(message, optional, tag = "7")]
+    pub min_idle: ::core::option::Option<::prost_types::Duration>,
+    /// It was last used so long ago at most.
+    #[prost(message, optional, tag = "8")]
+    pub max_idle: ::core::option::Option<::prost_types::Duration>,
+}
+/// A session that was found.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FoundSession {
+    /// The session, without its state and MCP context.
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<super::super::v1::Session>,
+    /// How many bytes its state takes.
+    #[prost(int64, tag = "2")]
+    pub state_bytes: i64,
+    /// In how many keys.
+    #[prost(int64, tag = "3")]
+    pub state_keys: i64,
+}
+/// The request of FindSessions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindSessionsRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Which sessions; unset: all.
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<SessionFilter>,
+    /// At most so many in one answer; 0: 100; at most 1000.
+    #[prost(int32, tag = "3")]
+    pub page_size: i32,
+    /// The `next_page_token` of the answer before, to a request with the same filter.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// The answer of FindSessions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindSessionsResponse {
+    /// The sessions, in no order.
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<FoundSession>,
+    /// Where the next page starts; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The request of StreamSessions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamSessionsRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Which sessions; unset: all.
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<SessionFilter>,
+}
+/// Some of the sessions of a StreamSessions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StreamSessionsResponse {
+    /// The sessions, in no order; none in a message that only tells how far it has come.
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<FoundSession>,
+    /// How many have been looked at so far.
+    #[prost(int64, tag = "2")]
+    pub looked_count: i64,
+    /// How many there were at the start, about.
+    #[prost(int64, tag = "3")]
+    pub total_count: i64,
+}
+/// The request of InspectSession.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InspectSessionRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The session's id.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Only a session of this tenant. A caller whose rights are for some tenants must name one.
+    #[prost(string, optional, tag = "3")]
+    pub tenant: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A key of a session's state.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StateKey {
+    /// The key.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// How many bytes its value takes.
+    #[prost(int64, tag = "2")]
+    pub value_bytes: i64,
+}
+/// A session, with what is in it but for the values.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InspectedSession {
+    /// The session, without its state.
+    #[prost(message, optional, tag = "1")]
+    pub session: ::core::option::Option<super::super::v1::Session>,
+    /// The keys of its state.
+    #[prost(message, repeated, tag = "2")]
+    pub state_keys: ::prost::alloc::vec::Vec<StateKey>,
+}
+/// The answer of InspectSession.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InspectSessionResponse {
+    /// The live sessions that bear the id: the same id under two owners is two sessions.
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<InspectedSession>,
+}
+/// The request of ReadSessionState.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadSessionStateRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The session's id.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Only a session of this tenant. A caller whose rights are for some tenants must name one.
+    #[prost(string, optional, tag = "3")]
+    pub tenant: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it has to be. It stands in the audit: 1 to 1024 bytes.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only these keys; empty: all.
+    #[prost(string, repeated, tag = "5")]
+    pub state_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of ReadSessionState.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadSessionStateResponse {
+    /// The live sessions that bear the id, with their state.
+    #[prost(message, repeated, tag = "1")]
+    pub sessions: ::prost::alloc::vec::Vec<super::super::v1::Session>,
+}
+/// The request of ExplainSession.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainSessionRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The session's id, or one that it bore before.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    /// Only a session of this tenant. A caller whose rights are for some tenants must name one.
+    #[prost(string, optional, tag = "3")]
+    pub tenant: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// How a session ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionEnd {
+    /// When.
+    #[prost(message, optional, tag = "1")]
+    pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why.
+    #[prost(enumeration = "super::super::v1::EndReason", tag = "2")]
+    pub reason: i32,
+    /// Why it was invalidated, if it was.
+    #[prost(enumeration = "super::super::v1::InvalidationReason", tag = "3")]
+    pub invalidation_reason: i32,
+    /// The caller that ended it; empty: time did.
+    #[prost(string, tag = "4")]
+    pub ended_by: ::prost::alloc::string::String,
+}
+/// A mark that a session's owner is under.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkSeen {
+    /// Whom it is about: an owner, a user over all tenants, a tenant, an issuer, or all.
+    #[prost(message, optional, tag = "1")]
+    pub selector: ::core::option::Option<super::super::v1::Selector>,
+    /// When it was set.
+    #[prost(message, optional, tag = "2")]
+    pub set_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The caller that set it.
+    #[prost(string, tag = "3")]
+    pub set_by: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(enumeration = "super::super::v1::InvalidationReason", tag = "4")]
+    pub reason: i32,
+    /// It covers everything made up to then; unset: it is about logins alone.
+    #[prost(message, optional, tag = "5")]
+    pub made_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// It covers every login up to then.
+    #[prost(message, optional, tag = "6")]
+    pub authenticated_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it covers this session, if that has not been ended.
+    #[prost(bool, tag = "7")]
+    pub covers: bool,
+}
+/// What is known of a session.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SessionStory {
+    /// Whose it is.
+    #[prost(message, optional, tag = "1")]
+    pub owner: ::core::option::Option<super::super::v1::Owner>,
+    /// The id that was asked for.
+    #[prost(string, tag = "2")]
+    pub session_id: ::prost::alloc::string::String,
+    /// When it was made.
+    #[prost(message, optional, tag = "3")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The caller that made it.
+    #[prost(string, tag = "4")]
+    pub created_by: ::prost::alloc::string::String,
+    /// When it was last used.
+    #[prost(message, optional, tag = "5")]
+    pub last_used_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The caller that used it.
+    #[prost(string, tag = "6")]
+    pub last_used_by: ::prost::alloc::string::String,
+    /// How it ended; unset: it is alive.
+    #[prost(message, optional, tag = "7")]
+    pub end: ::core::option::Option<SessionEnd>,
+    /// Whether its end has been carried out. If not, it is as good as ended, and waits for the sweep.
+    #[prost(bool, tag = "8")]
+    pub swept: bool,
+    /// The id that it has been rotated to and lives on under; empty: none.
+    #[prost(string, tag = "9")]
+    pub lives_on_as: ::prost::alloc::string::String,
+    /// Until when its owner is told how it ended, and this story is known.
+    #[prost(message, optional, tag = "10")]
+    pub known_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ends if it is not used; unset if it has ended.
+    #[prost(message, optional, tag = "11")]
+    pub idle_expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ends in any case; unset if it has ended.
+    #[prost(message, optional, tag = "12")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The marks that its owner is under.
+    #[prost(message, repeated, tag = "13")]
+    pub marks: ::prost::alloc::vec::Vec<MarkSeen>,
+}
+/// The answer of ExplainSession.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainSessionResponse {
+    /// The stories: the same id under two owners is two sessions.
+    #[prost(message, repeated, tag = "1")]
+    pub stories: ::prost::alloc::vec::Vec<SessionStory>,
+}
+/// The request of EndSessions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionsRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Which sessions. A filter that means every session is refused unless `all` says that this is meant.
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<SessionFilter>,
+    /// Every session of the namespace.
+    #[prost(bool, tag = "3")]
+    pub all: bool,
+    /// Only count.
+    #[prost(bool, tag = "4")]
+    pub dry_run: bool,
+    /// For the audit trail. At most 1024 bytes.
+    #[prost(string, tag = "5")]
+    pub note: ::prost::alloc::string::String,
+}
+/// How far an EndSessions has come. The last one is the result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndSessionsResponse {
+    /// How many have been looked at.
+    #[prost(int64, tag = "1")]
+    pub looked_count: i64,
+    /// How many there were at the start, about.
+    #[prost(int64, tag = "2")]
+    pub total_count: i64,
+    /// How many of them are meant.
+    #[prost(int64, tag = "3")]
+    pub matched_count: i64,
+    /// How many this call has ended. Some may have ended by themselves meanwhile.
+    #[prost(int64, tag = "4")]
+    pub ended_count: i64,
+    /// How many of these endings are in force, but would not survive a failover yet. Repeating the call is right.
+    #[prost(int64, tag = "5")]
+    pub not_durable_count: i64,
+}
+/// The request of ListTopOwners.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTopOwnersRequest {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// At most so many; 0: 10; at most 1000.
+    #[prost(int32, tag = "2")]
+    pub limit: i32,
+    /// Only owners of this tenant.
+    #[prost(string, optional, tag = "3")]
+    pub tenant: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// An owner and how much it has.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OwnerUse {
+    /// The owner.
+    #[prost(message, optional, tag = "1")]
+    pub owner: ::core::option::Option<super::super::v1::Owner>,
+    /// How many sessions it has that have not been ended.
+    #[prost(int64, tag = "2")]
+    pub session_count: i64,
+}
+/// The answer of ListTopOwners.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTopOwnersResponse {
+    /// The owners, those with the most sessions first.
+    #[prost(message, repeated, tag = "1")]
+    pub owners: ::prost::alloc::vec::Vec<OwnerUse>,
+}
 /// The request of GetStoreStatus.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStoreStatusRequest {}
@@ -215,7 +543,8 @@ pub mod admin_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// AdminService is for operators. No answer of it ever holds a key or a secret.
+    /// AdminService is for operators. No answer of it ever holds a key or a secret; of all of them only
+    /// ReadSessionState holds what sessions remember.
     ///
     /// Secrets are sealed with a data key per tenant, which the store keeps wrapped by a key-encryption key that
     /// only the instances have. Errors are those of `tenure.v1`.
@@ -428,6 +757,198 @@ pub mod admin_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("tenure.admin.v1.AdminService", "ListNamespaces"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Finds sessions of a namespace, page by page, in no order. However many there are, it does not slow other
+        /// calls down: a page may hold fewer sessions than asked for, or none, and still not be the last. A session that
+        /// is there all the time is on one of the pages; on two, if the store was rearranged meanwhile.
+        pub async fn find_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FindSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindSessionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/FindSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tenure.admin.v1.AdminService", "FindSessions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The same as a stream: all of them, as fast as the client takes them and the service can spare it.
+        pub async fn stream_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StreamSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StreamSessionsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/StreamSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.admin.v1.AdminService", "StreamSessions"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Shows the sessions that bear an id, with the keys of their state and the sizes of the values. No values.
+        pub async fn inspect_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::InspectSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::InspectSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/InspectSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.admin.v1.AdminService", "InspectSession"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows the values, too. For emergencies: it takes a right that no other role holds and a reason, and is refused
+        /// where it cannot be recorded in the audit. Slides nothing.
+        pub async fn read_session_state(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadSessionStateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReadSessionStateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/ReadSessionState",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.admin.v1.AdminService", "ReadSessionState"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells the story of the sessions that bear an id or bore it: made when and by which caller, last used when and
+        /// by which caller, ended why, when and by whom; and the marks that their owners are under. What is known of an
+        /// ended session goes with its tombstone. No story: it was never made here, or that is over.
+        pub async fn explain_session(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainSessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainSessionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/ExplainSession",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.admin.v1.AdminService", "ExplainSession"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the sessions that a filter means, one by one: each with one ended event, whose cause is ADMIN. Tells how far
+        /// it has come; the last message is the result. Sessions that are made meanwhile may be left out, and no mark stays:
+        /// InvalidateSessions is what shuts somebody out. It goes on only as long as the client listens.
+        pub async fn end_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::EndSessionsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/EndSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tenure.admin.v1.AdminService", "EndSessions"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Tells which owners have the most sessions.
+        pub async fn list_top_owners(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTopOwnersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTopOwnersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tenure.admin.v1.AdminService/ListTopOwners",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("tenure.admin.v1.AdminService", "ListTopOwners"),
                 );
             self.inner.unary(req, path, codec).await
         }

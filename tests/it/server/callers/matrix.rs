@@ -29,6 +29,10 @@ const OPERATES: &[&str] = &["operator"];
 const SEES_ALL: &[&str] = &["operator", "auditor-of-all"];
 const DESTROYS: &[&str] = &["admin"];
 
+/// Whoever may look at sessions of acme in crm, and of everybody.
+const SEES: &[&str] = &["admin", "auditor", "auditor-of-all", "one-tenants-auditor"];
+const SEES_ALL_TENANTS: &[&str] = &["admin", "auditor", "auditor-of-all"];
+
 /// Which of the callers below may do it in `crm` for `acme`. Nobody else may.
 const ROWS: &[(&str, &[&str])] = &[
     ("CreateSession", SERVER),
@@ -59,6 +63,16 @@ const ROWS: &[(&str, &[&str])] = &[
     ("GetStoreStatus", SEES_ALL),
     ("GetLogLevel", SEES_ALL),
     ("SetLogLevel", OPERATES),
+    ("FindSessions", SEES),
+    ("FindSessions of all tenants", SEES_ALL_TENANTS),
+    ("StreamSessions", SEES),
+    ("InspectSession", SEES),
+    ("ExplainSession", SEES),
+    ("ExplainSession of all tenants", SEES_ALL_TENANTS),
+    ("ListTopOwners", SEES),
+    ("ReadSessionState", &["break-glass"]),
+    ("EndSessions", &["admin"]),
+    ("EndSessions of all tenants", &["admin"]),
 ];
 
 /// The callers: their names, what they may do, where, for whom.
@@ -83,6 +97,19 @@ const CALLERS: &[(&str, &[&str], &str, &str)] = &[
         "*",
     ),
     ("auditor-of-all", &["auditor"], "*", "*"),
+    ("break-glass", &["break_glass"], "crm", "*"),
+    (
+        "one-tenants-auditor",
+        &[
+            "FindSessions",
+            "StreamSessions",
+            "InspectSession",
+            "ExplainSession",
+            "ListTopOwners",
+        ],
+        "crm",
+        "acme",
+    ),
     ("one-tenant", &["server", "WatchSessions"], "crm", "acme"),
     ("one-tenants-events", &["events"], "crm", "acme"),
     (

@@ -138,6 +138,40 @@ pub(super) fn request(rpc: &str, namespace: &str, tenant: &str) -> Vec<u8> {
             tenant: tenant.to_owned(),
         }
         .encode_to_vec(),
+        "FindSessions" | "StreamSessions" | "EndSessions" => {
+            let filter = admin_v1::SessionFilter {
+                tenant: Some(tenant.to_owned()),
+                ..Default::default()
+            };
+            // The same fields as of the other two.
+            admin_v1::StreamSessionsRequest {
+                namespace: namespace.to_owned(),
+                filter: Some(filter),
+            }
+            .encode_to_vec()
+        }
+        "FindSessions of all tenants" | "EndSessions of all tenants" => {
+            admin_v1::StreamSessionsRequest {
+                namespace: namespace.to_owned(),
+                filter: None,
+            }
+            .encode_to_vec()
+        }
+        "InspectSession"
+        | "ExplainSession"
+        | "ReadSessionState"
+        | "ExplainSession of all tenants" => admin_v1::ExplainSessionRequest {
+            namespace: namespace.to_owned(),
+            session_id: "0123456789abcdef".to_owned(),
+            tenant: (!rpc.ends_with("all tenants")).then(|| tenant.to_owned()),
+        }
+        .encode_to_vec(),
+        "ListTopOwners" => admin_v1::ListTopOwnersRequest {
+            namespace: namespace.to_owned(),
+            limit: 0,
+            tenant: Some(tenant.to_owned()),
+        }
+        .encode_to_vec(),
         unknown => panic!("the RPC {unknown} needs a request here and a row in the matrix"),
     }
 }
