@@ -60,7 +60,8 @@ def test_sessions_are_found_in_pages_and_as_a_stream(api: Any, admin: Any, tenan
     assert set(pages(admin, 1, of(tenant))) == made | {other}
     assert set(streamed(admin, of(tenant))) == made | {other}
     assert streamed(admin, of(tenant, labels=["us"])) == []
-    bad = wire.FindSessionsRequest(namespace=NAMESPACE, page_token="nonsense")
+    nonsense = "nonsense"
+    bad = wire.FindSessionsRequest(namespace=NAMESPACE, page_token=nonsense)
     refused(admin.FindSessions, bad, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
 
 
@@ -71,7 +72,7 @@ def test_no_answer_holds_a_value_or_a_credential(api: Any, admin: Any, tenant: s
         namespace=NAMESPACE,
         owner=owner,
         state=struct(filter=CANARY),
-        mcp=records.McpContext(initialize_params_json=CANARY),
+        mcp=records.McpContext(initialize_params_json=f'{{"x":"{CANARY}"}}'),
         credentials={"token": secret},
     )
     session_id = api.CreateSession(request).session.id
@@ -182,6 +183,7 @@ def test_values_are_given_out_only_on_the_record(tmp_path: Path) -> None:
         assert dict(session.state) == {"filter": CANARY}
         # It is written before the answer comes.
         lines = "".join(path.read_text() for path in trail.glob("*.jsonl"))
-        assert '"glass_broken"' in lines and "ticket 4711" in lines, lines
+        assert '"glass_broken"' in lines
+        assert "ticket 4711" in lines
         assert CANARY not in lines
         assert CANARY not in server.log.read_text()
