@@ -24,10 +24,10 @@ use crate::session::event::{Event, What};
 use crate::session::filter::Filter;
 use crate::session::limits::Limits;
 use crate::session::marks::{Reach, Subject};
-use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::names::{CallerTag, CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
-    Rotate, Rotated, Update, Updated,
+    AbandonRefresh, BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page,
+    PutCredential, Read, Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::refusal::{InvalidationReason, Refusal};
@@ -312,8 +312,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         place: &Place,
         id: &SessionId,
-        name: &CredentialName,
-        lease: LeaseId,
+        abandon: AbandonRefresh,
     ) -> Answer<bool>;
 
     /// The key under which a tenant's data is sealed, itself wrapped by a key that the store never sees.

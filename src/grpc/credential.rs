@@ -100,10 +100,9 @@ impl CredentialService for Service {
         request: Request<v1::AbandonRefreshRequest>,
     ) -> Result<Response<v1::AbandonRefreshResponse>, Status> {
         let (call, request, place, id) = self.enter_session(request).await?;
-        let name = credential::name(&request.name)?;
-        let lease = credential::lease(&request.lease_id)?;
+        let abandon = credential::abandon(&request)?;
         self.sessions
-            .abandon_refresh(&call, &place, &id, &name, lease)
+            .abandon_refresh(&call, &place, &id, abandon)
             .await?;
         Ok(Response::new(v1::AbandonRefreshResponse {}))
     }

@@ -20,7 +20,7 @@ mod update;
 
 pub use claim::{Claim, Claimed};
 pub use create::{Create, Created, OnExisting};
-pub use credentials::{BeginRefresh, Begun, Credential, Looked, PutCredential};
+pub use credentials::{AbandonRefresh, BeginRefresh, Begun, Credential, Looked, PutCredential};
 pub use end::{Invalidation, Target};
 pub use inspect::plain_len;
 pub use list::{Page, PageStart};

@@ -12,7 +12,9 @@ use super::{Call, Error, Sessions};
 use crate::events::Deed;
 use crate::session::credentials::Sealed;
 use crate::session::names::{CredentialName, LeaseId, RecordId, SessionId};
-use crate::session::owner_record::{BeginRefresh, Begun, Credential, PutCredential, Read, Shown};
+use crate::session::owner_record::{
+    AbandonRefresh, BeginRefresh, Begun, Credential, PutCredential, Read, Shown,
+};
 use crate::session::refusal::Refusal;
 use crate::session::time::Time;
 use crate::store::{Place, StoreError};
@@ -164,7 +166,12 @@ impl Sessions {
                         .await;
                     if opened.is_err() {
                         // The caller learns of no lease, so it could not give it back.
-                        self.abandon(place, id, &begin.name, begin.lease).await?;
+                        let abandon = AbandonRefresh {
+                            name: begin.name.clone(),
+                            lease: begin.lease,
+                            uncertain: false,
+                        };
+                        self.abandon(place, id, abandon).await?;
                     }
                     let secret = self.readable(call, place, id, opened)?;
                     self.tell(call, place, id, Deed::RefreshBegun);
@@ -206,11 +213,10 @@ impl Sessions {
         call: &Call,
         place: &Place,
         id: &SessionId,
-        name: &CredentialName,
-        lease: LeaseId,
+        abandon: AbandonRefresh,
     ) -> Result<(), Error> {
-        self.events.about_credential(call, name);
-        let abandoned = self.abandon(place, id, name, lease).await;
+        self.events.about_credential(call, &abandon.name);
+        let abandoned = self.abandon(place, id, abandon).await;
         self.told(call, place, id, abandoned, Deed::RefreshAbandoned)
     }
 
@@ -218,11 +224,11 @@ impl Sessions {
         &self,
         place: &Place,
         id: &SessionId,
-        name: &CredentialName,
-        lease: LeaseId,
+        abandon: AbandonRefresh,
     ) -> Result<(), StoreError> {
-        if self.store.abandon_refresh(place, id, name, lease).await? {
-            self.refreshes.bell(id, name).notify_waiters();
+        let bell = self.refreshes.bell(id, &abandon.name);
+        if self.store.abandon_refresh(place, id, abandon).await? {
+            bell.notify_waiters();
         }
         Ok(())
     }

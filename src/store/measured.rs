@@ -14,10 +14,10 @@ use super::{
 };
 use crate::session::credentials::Sealed;
 use crate::session::filter::Filter;
-use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::names::{CallerTag, CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
-    Rotate, Rotated, Update, Updated,
+    AbandonRefresh, BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page,
+    PutCredential, Read, Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::story::Story;
@@ -104,7 +104,7 @@ steps! {
     PutCredential: put_credential(place: &Place, id: &SessionId, put: PutCredential) -> u64;
     DeleteCredential: delete_credential(place: &Place, id: &SessionId, name: &CredentialName) -> bool;
     BeginRefresh: begin_refresh(place: &Place, id: &SessionId, begin: BeginRefresh) -> Begun;
-    AbandonRefresh: abandon_refresh(place: &Place, id: &SessionId, name: &CredentialName, lease: LeaseId) -> bool;
+    AbandonRefresh: abandon_refresh(place: &Place, id: &SessionId, abandon: AbandonRefresh) -> bool;
     TenantKeys: tenant_key(namespace: &NamespaceName, tenant: &str) -> Option<Sealed>;
     TenantKeys: put_tenant_key(namespace: &NamespaceName, tenant: &str, expected: Option<&Sealed>, wrapped: Sealed) -> bool;
     TenantKeys: destroy_tenant_key(namespace: &NamespaceName, tenant: &str) -> bool;

@@ -44,10 +44,10 @@ use super::{
 use crate::config;
 use crate::session::credentials::Sealed;
 use crate::session::filter::Filter;
-use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::names::{CallerTag, CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
-    Rotate, Rotated, Update, Updated,
+    AbandonRefresh, BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page,
+    PutCredential, Read, Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::refusal::{EndReason, Refusal};
@@ -340,14 +340,13 @@ impl Store for MemoryStore {
         &self,
         place: &Place,
         id: &SessionId,
-        name: &CredentialName,
-        lease: LeaseId,
+        abandon: AbandonRefresh,
     ) -> Answer<bool> {
         let address = self
             .hashes
             .of_session(&place.namespace.name, &place.owner, id);
         let held = self.read_record(place, address, |record, moment| {
-            record.abandon_refresh(moment, id, name, lease)
+            record.abandon_refresh(moment, id, &abandon)
         })?;
         Ok(held)
     }

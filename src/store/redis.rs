@@ -24,10 +24,10 @@ use crate::config::redis::{BadRedisConfig, RedisConfig, Topology};
 use crate::session::credentials::Sealed;
 use crate::session::filter::Filter;
 use crate::session::limits::Limits;
-use crate::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use crate::session::names::{CallerTag, CredentialName, NamespaceName, Owner, SessionId};
 use crate::session::owner_record::{
-    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
-    Rotate, Rotated, Update, Updated,
+    AbandonRefresh, BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page,
+    PutCredential, Read, Rotate, Rotated, Update, Updated,
 };
 use crate::session::record::Session;
 use crate::session::request::{Request, Rpc};
@@ -338,10 +338,9 @@ impl Store for RedisStore {
         &self,
         place: &Place,
         id: &SessionId,
-        name: &CredentialName,
-        lease: LeaseId,
+        abandon: AbandonRefresh,
     ) -> Answer<bool> {
-        self.0.abandon_refresh(place, id, name, lease).await
+        self.0.abandon_refresh(place, id, &abandon).await
     }
 
     async fn tenant_key(&self, namespace: &NamespaceName, tenant: &str) -> Answer<Option<Sealed>> {

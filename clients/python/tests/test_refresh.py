@@ -104,7 +104,9 @@ def test_a_failed_refresh_gives_the_lease_back(script: Script, credentials: tenu
 
     with pytest.raises(RuntimeError, match="provider"):
         credentials.with_fresh_token("github", refresh)
-    assert script.requests("AbandonRefresh")[0].lease_id == "l-1"
+    given_back = script.requests("AbandonRefresh")[0]
+    assert given_back.lease_id == "l-1"
+    assert given_back.uncertain
     assert script.requests("CompleteRefresh") == []
 
 
@@ -121,7 +123,9 @@ async def test_a_cancelled_refresh_gives_the_lease_back(script: Script, awaited:
     refreshing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await refreshing
-    assert script.requests("AbandonRefresh")[0].lease_id == "l-1"
+    given_back = script.requests("AbandonRefresh")[0]
+    assert given_back.lease_id == "l-1"
+    assert given_back.uncertain
     assert script.requests("CompleteRefresh") == []
 
 

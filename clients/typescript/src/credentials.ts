@@ -158,7 +158,9 @@ export class Credentials {
     } catch (error) {
       // The lease would end by itself; giving it back lets the next caller try at once.
       const timeoutMs = signal?.aborted === true ? longestFarewellMs : undefined;
-      await this.#wire.call(rpc.abandonRefresh, lease, { timeoutMs, correlationId }).catch(() => undefined);
+      // `refresh` was called and gave nothing: it may have used the refresh token, and the next caller is told.
+      const abandoned = { ...lease, uncertain: true };
+      await this.#wire.call(rpc.abandonRefresh, abandoned, { timeoutMs, correlationId }).catch(() => undefined);
       throw error;
     }
     try {

@@ -63,7 +63,10 @@ describe("the real service", () => {
       { signal: gone.signal, leaseTtlMs: 300_000 },
     );
     await assert.rejects(hanging, reason);
-    const fresh = await credentials.withFreshToken("t", () => Promise.resolve(tokens("fresh", 3_600_000)));
+    const fresh = await credentials.withFreshToken("t", (_, { uncertain }) => {
+      assert.ok(uncertain, "who was cut short may have used the refresh token");
+      return Promise.resolve(tokens("fresh", 3_600_000));
+    });
     assert.equal(fresh.accessToken, "fresh");
   });
 

@@ -10,7 +10,7 @@ use crate::mint;
 use crate::session::fields;
 use crate::session::limits::{LimitName, Limits};
 use crate::session::names::{CredentialName, LeaseId};
-use crate::session::owner_record::BeginRefresh;
+use crate::session::owner_record::{AbandonRefresh, BeginRefresh};
 use crate::session::refusal::Refusal;
 use crate::sessions::{Error, Refresh, Secret};
 use crate::store::Place;
@@ -92,6 +92,15 @@ pub(crate) fn begin(request: &v1::BeginRefreshRequest) -> Result<BeginRefresh, E
 pub(crate) fn wait(request: &v1::BeginRefreshRequest) -> Result<std::time::Duration, Error> {
     let wait = optional(request.wait, |wait| span_of("wait", wait))?;
     Ok(fields::refresh_wait(wait))
+}
+
+/// An AbandonRefresh.
+pub(crate) fn abandon(request: &v1::AbandonRefreshRequest) -> Result<AbandonRefresh, Error> {
+    Ok(AbandonRefresh {
+        name: name(&request.name)?,
+        lease: lease(&request.lease_id)?,
+        uncertain: request.uncertain,
+    })
 }
 
 /// The answer to a BeginRefresh.

@@ -66,6 +66,17 @@ pub struct BeginRefresh {
     pub ttl: Duration,
 }
 
+/// A caller that gives the right to refresh back.
+#[derive(Clone, Debug)]
+pub struct AbandonRefresh {
+    /// The credential's name.
+    pub name: CredentialName,
+    /// The lease.
+    pub lease: LeaseId,
+    /// Whether the refresh token may have been used all the same.
+    pub uncertain: bool,
+}
+
 /// What a caller that wants to refresh is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -77,7 +88,7 @@ pub enum Begun {
         credential: Credential,
         /// When the lease runs out.
         until: Time,
-        /// Whether an earlier holder disappeared: it may have used the refresh token.
+        /// Whether an earlier holder disappeared or gave up: it may have used the refresh token.
         uncertain: bool,
     },
     /// Nothing: the credential is newer than the caller thinks.
@@ -214,15 +225,19 @@ impl OwnerRecord {
         &mut self,
         moment: &Moment<'_>,
         id: &SessionId,
-        name: &CredentialName,
-        lease: LeaseId,
+        abandon: &AbandonRefresh,
     ) -> Result<bool, Refusal> {
         let record = self.use_live(moment, id)?;
         let kept = record.kept.credentials_mut();
-        let field = kept.and_then(|kept| kept.get_mut(name));
-        let held = field.filter(|field| field.lease.is_some_and(|held| held.id == lease));
+        let field = kept.and_then(|kept| kept.get_mut(&abandon.name));
+        let held = |field: &&mut Field| field.lease.is_some_and(|held| held.id == abandon.lease);
+        let Some(field) = field.filter(held) else {
+            return Ok(false);
+        };
+        field.lease = None;
         // Whether an earlier holder is in doubt stays known: nothing has been refreshed since.
-        Ok(held.map(|field| field.lease = None).is_some())
+        field.in_doubt |= abandon.uncertain;
+        Ok(true)
     }
 
     /// A live session, slid.

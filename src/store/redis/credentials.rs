@@ -10,7 +10,9 @@ use super::reply::{self, Fields, Reply};
 use super::{Shared, insist, millis, number, pack, scripts};
 use crate::session::credentials::Sealed;
 use crate::session::names::{CredentialName, LeaseId, SessionId};
-use crate::session::owner_record::{BeginRefresh, Begun, Credential, Looked, PutCredential};
+use crate::session::owner_record::{
+    AbandonRefresh, BeginRefresh, Begun, Credential, Looked, PutCredential,
+};
 use crate::session::refusal::{EndReason, Refusal};
 use crate::store::{Answer, Place};
 
@@ -103,11 +105,14 @@ impl Shared {
         &self,
         place: &Place,
         id: &SessionId,
-        name: &CredentialName,
-        held: LeaseId,
+        abandon: &AbandonRefresh,
     ) -> Answer<bool> {
-        let (spot, call) = self.call_on_credential(&scripts::ABANDON_REFRESH, place, id, name);
-        let answer = self.link.call(&call.arg(lease(held))).await?;
+        let script = &scripts::ABANDON_REFRESH;
+        let (spot, call) = self.call_on_credential(script, place, id, &abandon.name);
+        let call = call
+            .arg(lease(abandon.lease))
+            .arg(u8::from(abandon.uncertain).to_string());
+        let answer = self.link.call(&call).await?;
         Ok(self.done(place, &spot, id, answer).await?.int()? == 1)
     }
 

@@ -333,6 +333,7 @@ async fn refresh_twice(server: &str, id: &str) {
         session_id: id.to_owned(),
         name: begin.name.clone(),
         lease_id: lease(leased.expect("a lease")),
+        uncertain: true,
     };
     let abandoned = client.abandon_refresh(abandon).await;
     abandoned.expect("given back");

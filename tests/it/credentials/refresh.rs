@@ -68,6 +68,7 @@ impl Caller {
             session_id: id.to_owned(),
             name: "token".to_owned(),
             lease_id: lease_id.to_owned(),
+            uncertain: false,
         };
         self.credentials.abandon_refresh(request).await?;
         Ok(())

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tenure::session::credentials::Sealed;
 use tenure::session::names::{CredentialName, LeaseId, SessionId};
 use tenure::session::owner_record::{
-    BeginRefresh, Begun, Looked, Moment, OwnerRecord, PutCredential,
+    AbandonRefresh, BeginRefresh, Begun, Looked, Moment, OwnerRecord, PutCredential,
 };
 use tenure::session::refusal::Refusal;
 use tenure::store::{Answer, Place, Store};
@@ -18,7 +18,7 @@ pub(crate) enum SecretStep {
     Put(PutCredential),
     Delete(CredentialName),
     Begin(BeginRefresh),
-    Abandon(CredentialName, LeaseId),
+    Abandon(AbandonRefresh),
 }
 
 /// What it answered.
@@ -45,8 +45,8 @@ impl SecretStep {
                 Told::Whether(store.delete_credential(place, id, &name).await?)
             }
             SecretStep::Begin(begin) => Told::Begun(store.begin_refresh(place, id, begin).await?),
-            SecretStep::Abandon(name, lease) => {
-                Told::Whether(store.abandon_refresh(place, id, &name, lease).await?)
+            SecretStep::Abandon(abandon) => {
+                Told::Whether(store.abandon_refresh(place, id, abandon).await?)
             }
         })
     }
@@ -63,8 +63,8 @@ impl SecretStep {
             SecretStep::Put(put) => Told::Version(record.put_credential(moment, id, put)?),
             SecretStep::Delete(name) => Told::Whether(record.delete_credential(moment, id, name)?),
             SecretStep::Begin(begin) => Told::Begun(record.begin_refresh(moment, id, begin)?),
-            SecretStep::Abandon(name, lease) => {
-                Told::Whether(record.abandon_refresh(moment, id, name, *lease)?)
+            SecretStep::Abandon(abandon) => {
+                Told::Whether(record.abandon_refresh(moment, id, abandon)?)
             }
         })
     }
@@ -115,6 +115,8 @@ pub(crate) fn any_secret() -> impl Strategy<Value = SecretStep> {
                 ttl: Duration::from_secs(seconds),
             })
         }),
-        1 => (name(), lease(0)).prop_map(|(name, lease)| SecretStep::Abandon(name, lease)),
+        1 => (name(), lease(0), any::<bool>()).prop_map(|(name, lease, uncertain)| {
+            SecretStep::Abandon(AbandonRefresh { name, lease, uncertain })
+        }),
     ]
 }

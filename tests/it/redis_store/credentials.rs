@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Value;
 use tenure::session::credentials::Sealed;
 use tenure::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName};
-use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential};
+use tenure::session::owner_record::{AbandonRefresh, BeginRefresh, Begun, Create, PutCredential};
 use tenure::session::refusal::{EndReason, InvalidationReason, Refusal};
 use tenure::store::redis::RedisStore;
 use tenure::store::{Clock, Namespace, Revocation, Selector, Store as _, StoreError};
@@ -68,7 +68,12 @@ async fn each_operation_is_one_script() {
         };
         let completed = store.put_credential(&ann, &id, complete).await;
         completed.expect("completed");
-        let abandoned = store.abandon_refresh(&ann, &id, &name(), lease).await;
+        let abandon = AbandonRefresh {
+            name: name(),
+            lease,
+            uncertain: true,
+        };
+        let abandoned = store.abandon_refresh(&ann, &id, abandon).await;
         assert_eq!(abandoned, Ok(false));
         let deleted = store.delete_credential(&ann, &id, &name()).await;
         assert_eq!(deleted, Ok(true));

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tenure::session::credentials::Sealed;
 use tenure::session::filter::Filter;
-use tenure::session::names::{CallerTag, CredentialName, LeaseId, NamespaceName, Owner, SessionId};
+use tenure::session::names::{CallerTag, CredentialName, NamespaceName, Owner, SessionId};
 use tenure::session::owner_record::{
-    BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page, PutCredential, Read,
-    Rotate, Rotated, Update, Updated,
+    AbandonRefresh, BeginRefresh, Begun, Claim, Claimed, Create, Created, Looked, Page,
+    PutCredential, Read, Rotate, Rotated, Update, Updated,
 };
 use tenure::session::record::Session;
 use tenure::session::story::Story;
@@ -131,13 +131,7 @@ impl Store for FakeStore {
         Err(StoreError::Full)
     }
 
-    async fn abandon_refresh(
-        &self,
-        _: &Place,
-        _: &SessionId,
-        _: &CredentialName,
-        _: LeaseId,
-    ) -> Answer<bool> {
+    async fn abandon_refresh(&self, _: &Place, _: &SessionId, _: AbandonRefresh) -> Answer<bool> {
         self.answer(false)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenure::session::credentials::Sealed;
 use tenure::session::limits::{LimitExceeded, LimitName};
 use tenure::session::names::{CredentialName, LeaseId, SessionId};
-use tenure::session::owner_record::{BeginRefresh, Begun, Create, PutCredential};
+use tenure::session::owner_record::{AbandonRefresh, BeginRefresh, Begun, Create, PutCredential};
 use tenure::session::refusal::{EndReason, Refusal};
 use tenure::store::{Answer, Place};
 
@@ -39,6 +39,14 @@ pub(super) fn completion(of: &str, version: u64, text: &str, number: u128) -> Pu
     PutCredential {
         lease: Some(lease(number)),
         ..put(of, version, text)
+    }
+}
+
+pub(super) fn give_back(name: &CredentialName, number: u128) -> AbandonRefresh {
+    AbandonRefresh {
+        name: name.clone(),
+        lease: lease(number),
+        uncertain: false,
     }
 }
 
@@ -268,7 +276,7 @@ pub(crate) async fn endings_destroy_them(backend: &dyn Backend) {
     );
     let answer = world
         .store
-        .abandon_refresh(&ann, &id, &token, lease(1))
+        .abandon_refresh(&ann, &id, give_back(&token, 1))
         .await;
     assert_eq!(refusal(answer), ended);
 }
@@ -298,7 +306,7 @@ pub(crate) async fn a_stranger_learns_nothing(backend: &dyn Backend) {
     );
     let answer = world
         .store
-        .abandon_refresh(&bob, &id, &token, lease(1))
+        .abandon_refresh(&bob, &id, give_back(&token, 1))
         .await;
     assert_eq!(refusal(answer), nothing);
     assert_eq!(
@@ -345,7 +353,7 @@ pub(crate) async fn all_of_them_slide(backend: &dyn Backend) {
     world.pass(IDLE - MOMENT).await;
     let answer = world
         .store
-        .abandon_refresh(&ann, &id, &token, lease(1))
+        .abandon_refresh(&ann, &id, give_back(&token, 1))
         .await;
     assert_eq!(answer, Ok(true));
     world.pass(IDLE - MOMENT).await;

@@ -1,10 +1,10 @@
 //! The right to refresh a credential: one at a time, for a while.
 
-use tenure::session::owner_record::Begun;
+use tenure::session::owner_record::{AbandonRefresh, Begun};
 use tenure::session::refusal::Refusal;
 
 use super::credentials::{
-    LEASE, begin, completion, kept, lease, leased, name, put, refresh, sealed, with_token,
+    LEASE, begin, completion, give_back, kept, leased, name, put, refresh, sealed, with_token,
 };
 use crate::support::backend::Backend;
 use crate::support::world::{MOMENT, World, refusal};
@@ -96,7 +96,7 @@ pub(crate) async fn a_holder_that_disappears(backend: &dyn Backend) {
     assert_eq!(
         world
             .store
-            .abandon_refresh(&ann, &id, &token, lease(2))
+            .abandon_refresh(&ann, &id, give_back(&token, 2))
             .await,
         Ok(true)
     );
@@ -128,21 +128,21 @@ pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
     assert_eq!(
         world
             .store
-            .abandon_refresh(&ann, &id, &token, lease(2))
+            .abandon_refresh(&ann, &id, give_back(&token, 2))
             .await,
         Ok(false)
     );
     assert_eq!(
         world
             .store
-            .abandon_refresh(&ann, &id, &token, lease(1))
+            .abandon_refresh(&ann, &id, give_back(&token, 1))
             .await,
         Ok(true)
     );
     assert_eq!(
         world
             .store
-            .abandon_refresh(&ann, &id, &token, lease(1))
+            .abandon_refresh(&ann, &id, give_back(&token, 1))
             .await,
         Ok(false)
     );
@@ -150,7 +150,7 @@ pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
     assert_eq!(
         world
             .store
-            .abandon_refresh(&ann, &id, &other, lease(1))
+            .abandon_refresh(&ann, &id, give_back(&other, 1))
             .await,
         Ok(false)
     );
@@ -158,6 +158,19 @@ pub(crate) async fn a_lease_given_back(backend: &dyn Backend) {
         .await
         .expect("begun");
     assert_eq!(leased(&begun), Some(false));
+    // Who was cut short may have used the refresh token: the next one is told.
+    let cut_short = AbandonRefresh {
+        uncertain: true,
+        ..give_back(&token, 2)
+    };
+    assert_eq!(
+        world.store.abandon_refresh(&ann, &id, cut_short).await,
+        Ok(true)
+    );
+    let begun = begin(&world, &ann, &id, refresh("token", 1, 3))
+        .await
+        .expect("begun");
+    assert_eq!(leased(&begun), Some(true));
     let late = completion("token", 2, "late", 1);
     let answer = world.store.put_credential(&ann, &id, late).await;
     assert_eq!(refusal(answer), Refusal::LeaseLost);

@@ -260,11 +260,15 @@ impl Named {
         }
     }
 
+    /// Gives the lease back. The refresh function was called and gave nothing: it may have used the refresh token.
     async fn abandon(&self, lease_id: String) -> Result<(), Error> {
         let message = named!(
             self.place,
             self.name.clone(),
-            AbandonRefreshRequest { lease_id }
+            AbandonRefreshRequest {
+                lease_id,
+                uncertain: true
+            }
         );
         let rpc =
             |stub: Stub, request| async move { stub.credentials().abandon_refresh(request).await };

@@ -1277,7 +1277,7 @@ pub struct RefreshLease {
     /// When the lease ends.
     #[prost(message, optional, tag = "4")]
     pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Whether an earlier holder disappeared: it may have used the refresh token already.
+    /// Whether an earlier holder disappeared or gave up: it may have used the refresh token already.
     #[prost(bool, tag = "5")]
     pub uncertain: bool,
 }
@@ -1358,6 +1358,9 @@ pub struct AbandonRefreshRequest {
     /// The lease. One that was lost is no error.
     #[prost(string, tag = "5")]
     pub lease_id: ::prost::alloc::string::String,
+    /// Whether the refresh token may have been used all the same, as when a refresh was cut short. The next holder is told.
+    #[prost(bool, tag = "6")]
+    pub uncertain: bool,
 }
 /// The answer of AbandonRefresh.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -134,6 +134,8 @@ class Credentials:
             pb.AbandonRefreshRequest,
             name,
             lease_id=lease.lease_id,
+            # `refresh` was called and gave nothing: it may have used the refresh token.
+            uncertain=True,
         )
         # The lease ends by itself; what refresh raised is what the caller has to know.
         try:

@@ -331,7 +331,7 @@ class RefreshLease(_message.Message):
     version: _builtins.int
     """Its version."""
     uncertain: _builtins.bool
-    """Whether an earlier holder disappeared: it may have used the refresh token already."""
+    """Whether an earlier holder disappeared or gave up: it may have used the refresh token already."""
     @_builtins.property
     def credential(self) -> _session_pb2.Credential:
         """The token set to refresh."""
@@ -496,6 +496,7 @@ class AbandonRefreshRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     LEASE_ID_FIELD_NUMBER: _builtins.int
+    UNCERTAIN_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     """The namespace."""
     session_id: _builtins.str
@@ -504,6 +505,8 @@ class AbandonRefreshRequest(_message.Message):
     """The credential's name."""
     lease_id: _builtins.str
     """The lease. One that was lost is no error."""
+    uncertain: _builtins.bool
+    """Whether the refresh token may have been used all the same, as when a refresh was cut short. The next holder is told."""
     @_builtins.property
     def owner(self) -> _session_pb2.Owner:
         """The owner."""
@@ -516,10 +519,11 @@ class AbandonRefreshRequest(_message.Message):
         session_id: _builtins.str = ...,
         name: _builtins.str = ...,
         lease_id: _builtins.str = ...,
+        uncertain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["owner", b"owner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id", "name", b"name", "namespace", b"namespace", "owner", b"owner", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id", "name", b"name", "namespace", b"namespace", "owner", b"owner", "session_id", b"session_id", "uncertain", b"uncertain"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
