@@ -13,10 +13,12 @@ use super::{Call, Sessions};
 use crate::events::Deed;
 use crate::session::names::SessionId;
 use crate::store::Place;
+use crate::telemetry::{self, call::InCall};
 
 /// A session that was not there for its caller.
 struct Miss {
     call: Call,
+    served: Option<InCall>,
     place: Place,
     id: SessionId,
 }
@@ -47,6 +49,7 @@ impl Sessions {
     pub(super) fn look_for_violation(&self, call: &Call, place: &Place, id: &SessionId) {
         let miss = Miss {
             call: call.clone(),
+            served: telemetry::call::now(),
             place: place.clone(),
             id: id.clone(),
         };
@@ -62,7 +65,8 @@ impl Sessions {
         stream::iter(waiting)
             .for_each_concurrent(Misses::AT_ONCE, async |miss| {
                 // A panic of the store costs one answer.
-                let looked = AssertUnwindSafe(self.look_into(&miss)).catch_unwind();
+                let look = telemetry::call::resumed(miss.served.clone(), self.look_into(&miss));
+                let looked = AssertUnwindSafe(look).catch_unwind();
                 if looked.await.is_err() {
                     self.metrics.ownership_unchecked.one(());
                 }
@@ -70,7 +74,10 @@ impl Sessions {
             .await;
     }
 
-    async fn look_into(&self, Miss { call, place, id }: &Miss) {
+    async fn look_into(&self, miss: &Miss) {
+        let Miss {
+            call, place, id, ..
+        } = miss;
         let bearers = self.store.bearers(&place.namespace, id).await;
         let foreign = bearers.is_ok_and(|owners| {
             !owners.is_empty() && owners.iter().all(|owner| *owner != place.owner)

@@ -39,12 +39,19 @@ pub fn within<T>(call: InCall, work: impl Future<Output = T>) -> impl Future<Out
 
 /// Work that goes on beside the call that has begun it, and belongs to it still.
 pub fn carried<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    let call = NOW.try_with(InCall::clone).ok();
-    async move {
-        match call {
-            Some(call) => within(call, work).await,
-            None => work.await,
-        }
+    resumed(now(), work)
+}
+
+/// The call that is being served, for work that is done for it later.
+pub fn now() -> Option<InCall> {
+    NOW.try_with(InCall::clone).ok()
+}
+
+/// Work for a call that was served before, if it was one.
+pub async fn resumed<T>(call: Option<InCall>, work: impl Future<Output = T>) -> T {
+    match call {
+        Some(call) => within(call, work).await,
+        None => work.await,
     }
 }
 
