@@ -52,7 +52,8 @@ build_python_client() {
   for file in tenure/py.typed tenure/sync.py tenure/_sync/_client.py tenure/v1/session_pb2.pyi; do
     grep -q "^$file " "$out/contents"
   done
-  tar --list --file "$out"/*.tar.gz | grep -q /samples/token_refresh.py
+  tar --list --file "$out"/*.tar.gz >"$out/sources"
+  grep -q /samples/token_refresh.py "$out/sources"
   python3 -m venv "$out/venv"
   "$out/venv/bin/pip" install --quiet --disable-pip-version-check "$out"/*.whl
   (cd "$out" && TENURE_BIN=$target/debug/tenure venv/bin/python -c '
