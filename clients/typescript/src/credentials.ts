@@ -160,7 +160,9 @@ export class Credentials {
       const timeoutMs = signal?.aborted === true ? longestFarewellMs : undefined;
       // `refresh` was called and gave nothing: it may have used the refresh token, and the next caller is told.
       const abandoned = { ...lease, uncertain: true };
-      await this.#wire.call(rpc.abandonRefresh, abandoned, { timeoutMs, correlationId }).catch(() => undefined);
+      await this.#wire
+        .call(rpc.abandonRefresh, abandoned, { timeoutMs, correlationId })
+        .catch(() => undefined);
       throw error;
     }
     try {
