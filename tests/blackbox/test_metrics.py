@@ -127,10 +127,11 @@ def test_violations_are_told_from_misses(own: Server, own_api: Any) -> None:
 def of_calls(metrics: Metrics) -> set[Series]:
     """All series but those of what the service does on its own, whenever it is time for it."""
     own_work = {"sweep", "ping", "other"}
+    own_names = {"tenure_sweep_lag_seconds", "tenure_sessions_live"}
     return {
         (name, labels)
         for name, labels in metrics.series
-        if dict(labels).get("operation") not in own_work and name != "tenure_sweep_lag_seconds"
+        if dict(labels).get("operation") not in own_work and name not in own_names
     }
 
 
@@ -142,6 +143,8 @@ def test_namespaces_that_callers_invent_make_no_series(own: Server, own_api: Any
     after = Metrics(own)
     assert after.of("tenure_sessions_created_total", namespace="_OTHER") == 100
     assert of_calls(after) == before
+    namespaces = {dict(labels).get("namespace") for _, labels in after.series}
+    assert namespaces <= {None, "crm", "shop", "_OTHER"}
 
 
 def test_what_the_service_knows_of_itself(own: Server, own_api: Any) -> None:

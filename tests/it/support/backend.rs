@@ -24,6 +24,11 @@ pub(crate) trait Backend: Send + Sync {
     /// What it cannot do, and why that is right. The suite asserts each lack.
     fn lacks(&self) -> &'static [(Capability, &'static str)];
 
+    /// Of how many cases one is run where all are one test: 1 for every case.
+    fn one_case_of(&self) -> usize {
+        1
+    }
+
     /// How long nothing has to happen until a watcher has seen everything.
     fn quiet(&self) -> Duration;
 
@@ -283,6 +288,17 @@ impl Backend for Redis {
             &[BOUNDS, SEARCHES]
         } else {
             &[BOUNDS]
+        }
+    }
+
+    /// While slots move each case takes long, and a busy machine keeps servers apart for longer than a test waits: some
+    /// cases always, with TENURE_TESTS_LONG all.
+    fn one_case_of(&self) -> usize {
+        let is_long = std::env::var_os("TENURE_TESTS_LONG").is_some();
+        if self.reshard.is_some() && !is_long {
+            40
+        } else {
+            1
         }
     }
 
