@@ -148,7 +148,8 @@ def test_a_call_has_ten_seconds_unless_told_otherwise() -> None:
     with scripted(script) as address, tenure.sync.connect(address) as client:
         client.namespace("crm").owner("acme", "ada").get("session-0123456789")
         client.namespace("crm").owner("acme", "ada").get("session-0123456789", timeout=3.0)
-    assert 5.0 < given[0] <= 10.0
+    # gRPC rounds a deadline up on its way, so what arrives may be a little more than what was given.
+    assert 5.0 < given[0] < 11.0
     assert given[1] < 5.0
 
 
