@@ -1,4 +1,4 @@
-//! New ids. All randomness of the service comes from here.
+//! New ids. All randomness of the service comes from here, but for the audit, which stands on its own.
 
 use std::cell::RefCell;
 

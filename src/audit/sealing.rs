@@ -2,12 +2,12 @@
 //! line's number is nonce enough: no number occurs twice in a file.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::{hkdf, rand};
+use aws_lc_rs::hkdf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::keys::EncryptionKeys;
+use super::keys::{EncryptionKeys, random};
 
 const INFO: &[u8] = b"tenure audit file 1";
 const ASSOCIATED: &[u8] = b"tenure audit line 1";
@@ -24,11 +24,9 @@ pub(super) struct Cipher {
 impl Cipher {
     /// For a new file, with the newest key.
     pub(super) fn new(keys: &EncryptionKeys) -> Cipher {
-        let mut salt = [0; 32];
-        rand::fill(&mut salt).expect("the system has randomness");
         Cipher {
             key: keys.newest().to_owned(),
-            salt: STANDARD.encode(salt),
+            salt: STANDARD.encode(random()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
@@ -16,6 +16,7 @@ use secrecy::zeroize::Zeroizing;
 use super::unknown::Unknown;
 use crate::call::{Caller, Means};
 use crate::config::{ApiKey, KeyHash};
+use crate::mint;
 
 /// What every key begins with, so that scanners for leaked secrets find it.
 pub(super) const PREFIX: &str = "tnr_";
@@ -31,7 +32,7 @@ const CHECKSUM_BYTES: usize = 4;
 pub fn new_key() -> (SecretString, KeyHash) {
     let mut bytes = Zeroizing::new([0; KEY_BYTES + CHECKSUM_BYTES]);
     let (key, check) = bytes.split_at_mut(KEY_BYTES);
-    rand::fill(key).expect("the system has randomness");
+    key.copy_from_slice(Zeroizing::new(mint::random::<KEY_BYTES>()).as_slice());
     check.copy_from_slice(&checksum(key));
     let mut text = Zeroizing::new(PREFIX.to_owned());
     URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);

@@ -25,7 +25,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use aws_lc_rs::rand;
 use parking_lot::{Mutex, MutexGuard};
 
 use self::event_log::EventLog;
@@ -42,6 +41,7 @@ use super::{
     Store, StoreError, Swept, TenantKeys, Watch,
 };
 use crate::config;
+use crate::mint;
 use crate::session::credentials::Sealed;
 use crate::session::filter::Filter;
 use crate::session::names::{CallerTag, CredentialName, NamespaceName, Owner, SessionId};
@@ -102,7 +102,7 @@ impl MemoryStore {
         MemoryStore {
             bounds: bounds.into(),
             clock,
-            secret: random_secret(),
+            secret: mint::random(),
             hashes: Hashes::default(),
             fleets: ArcSwap::default(),
             new_fleet: Mutex::default(),
@@ -158,12 +158,6 @@ impl MemoryStore {
 /// How long a request is remembered, if it may be repeated.
 fn request_ttl(request: Option<&Request>, namespace: &Namespace) -> Option<Duration> {
     request.map(|_| namespace.limits.request_ttl)
-}
-
-fn random_secret() -> [u8; 32] {
-    let mut secret = [0; 32];
-    rand::fill(&mut secret).expect("the system has randomness");
-    secret
 }
 
 #[async_trait]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand;
 use futures::future::try_join_all;
 use redis::Value;
 
@@ -11,6 +10,7 @@ use super::fleet::{ANONYMOUS_COUNTER, counter_of_tenant};
 use super::keys::{CELLS, Cell};
 use super::reply;
 use super::{Shared, counts_tenants};
+use crate::mint;
 use crate::session::limits::Limits;
 use crate::session::names::NamespaceName;
 use crate::session::owner_record::Usage;
@@ -78,9 +78,8 @@ impl Shared {
 
     /// A secret that all instances on this Redis share.
     pub(super) async fn shared_secret(&self) -> Answer<[u8; 32]> {
-        let mut secret = [0; 32];
-        rand::fill(&mut secret).map_err(|_| reply::malformed())?;
-        let secret = self.agreed(b"secret", &secret).await?;
+        let mine = mint::random::<32>();
+        let secret = self.agreed(b"secret", &mine).await?;
         secret.try_into().map_err(|_| reply::malformed())
     }
 
