@@ -19,6 +19,7 @@ mod policy;
 #[cfg(test)]
 mod reference;
 mod serve;
+mod service;
 mod session;
 mod settings;
 mod shell;

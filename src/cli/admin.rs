@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use tenure_client::{Admin as Client, SessionFilter, Tenure};
+use tenure_client::{Admin as Client, SessionFilter};
 
 use super::exit::Exit;
 use super::output::Format;
-use super::session::Service;
+use super::service::{InNamespace, Service};
 use crate::config::parse_duration;
 
 mod many;
@@ -43,20 +43,6 @@ enum Command {
     Status(status::Status),
     /// Show or change which lines of its log the instance that answers writes
     LogLevel(status::LogLevel),
-}
-
-/// The namespace that it is about.
-#[derive(Debug, Args)]
-struct InNamespace {
-    /// The namespace
-    #[arg(
-        short,
-        long,
-        value_name = "NAME",
-        env = "TENURE_NAMESPACE",
-        hide_env_values = true
-    )]
-    namespace: String,
 }
 
 /// Which sessions are meant.
@@ -112,15 +98,10 @@ struct Context {
 
 impl Admin {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        let options = self.service.options()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(async {
-            let context = Context {
-                admin: Tenure::connect(options).await?.admin(),
-                output: self.output,
-            };
+        let output = self.output;
+        self.service.connected(async |tenure| {
+            let admin = tenure.admin();
+            let context = Context { admin, output };
             match self.command {
                 Command::Namespaces(namespaces) => namespaces.run(&context).await,
                 Command::Sessions(sessions) => sessions.run(&context).await,

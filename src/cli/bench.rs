@@ -24,7 +24,7 @@ use self::tally::Tally;
 use self::work::{Sessions, Work};
 use super::exit::{Exit, Usage};
 use super::output::Format;
-use super::session::Service;
+use super::service::Service;
 use crate::config::{parse_bytes, parse_duration};
 
 mod link;

@@ -21,7 +21,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::exit::{Exit, Usage};
 use super::output;
-use super::session::Service;
+use super::service::Service;
 
 #[derive(Debug, Args)]
 pub(super) struct Health {

@@ -9,11 +9,11 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
-use tenure_client::{Admin, Rewrapped, Tenure};
+use tenure_client::{Admin, Rewrapped};
 
 use super::exit::{Exit, Usage};
 use super::output::{self, Format};
-use super::session::Service;
+use super::service::{InNamespace, Service};
 use crate::session::time::Time;
 use crate::vault;
 
@@ -57,15 +57,8 @@ struct New {
 
 #[derive(Debug, Args)]
 struct Destroy {
-    /// The namespace
-    #[arg(
-        short,
-        long,
-        value_name = "NAME",
-        env = "TENURE_NAMESPACE",
-        hide_env_values = true
-    )]
-    namespace: String,
+    #[command(flatten)]
+    namespace: InNamespace,
     /// The tenant whose data becomes unreadable
     #[arg(long)]
     tenant: String,
@@ -87,12 +80,8 @@ impl Keys {
         if let Command::Destroy(destroy) = &command {
             destroy.check()?;
         }
-        let options = service.options()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(async {
-            let admin = Tenure::connect(options).await?.admin();
+        service.connected(async |tenure| {
+            let admin = tenure.admin();
             match command {
                 Command::New(_) => Ok(Exit::Ok),
                 Command::Rotate => rotate(&admin, output).await,
@@ -207,7 +196,7 @@ impl Destroy {
 
     async fn run(&self, admin: &Admin, output: Format) -> anyhow::Result<Exit> {
         let destroyed = admin
-            .destroy_tenant_key(&self.namespace, &self.tenant)
+            .destroy_tenant_key(&self.namespace.namespace, &self.tenant)
             .await?;
         let mut out = io::stdout().lock();
         match output {

@@ -24,7 +24,7 @@ use tonic_types::StatusExt as _;
 
 use super::process;
 use super::work::Rpc;
-use crate::cli::session::Service;
+use crate::cli::service::Service;
 use crate::server::Coalesce;
 
 /// Bytes that the service may send ahead, so that it never waits for us.

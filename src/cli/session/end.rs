@@ -157,7 +157,7 @@ impl Invalidate {
             .selector
             .selector()
             .ok_or_else(|| Usage("say which sessions; see --help".to_owned()))?;
-        let mut call = self.namespace.bind(context).invalidate(selector);
+        let mut call = context.namespace(&self.namespace).invalidate(selector);
         if let Some(id) = self.except {
             call = call.except(id);
         }

@@ -58,7 +58,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self, context: &Context, out: &mut impl Write) -> anyhow::Result<Exit> {
-        let namespace = self.namespace.bind(context);
+        let namespace = context.namespace(&self.namespace);
         let call = match self.user {
             Some(user) => {
                 let owner = Owner {
