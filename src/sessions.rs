@@ -1,7 +1,7 @@
 //! The use cases: one function per operation, whatever carried it here.
 //!
-//! Each lets the caller in ([`Sessions::enter`]), has the store do its one step, and tells the rest of the
-//! house what happened.
+//! A caller has been let in before ([`Sessions::enter`]). Each has the store do its one step, and tells the
+//! rest of the house what happened.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,10 +16,9 @@ use self::encrypted_state::EncryptedState;
 use self::refreshes::Refreshes;
 use self::tenant_keys::TenantKeys;
 use self::violations::Misses;
-use crate::call::Right;
-use crate::callers::{Access, Login, OwnerProof, Policy, Tenants};
+use crate::callers::{OwnerProof, Policy};
 use crate::events::{Deed, Events};
-use crate::session::names::{CredentialName, NamespaceName, Owner, SessionId};
+use crate::session::names::{CredentialName, SessionId};
 use crate::session::owner_record::{
     Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
 };
@@ -29,7 +28,6 @@ use crate::session::request::Fingerprint;
 use crate::store::{
     Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
 };
-use crate::telemetry::metrics::label::Barred;
 use crate::telemetry::{LogFilter, Metrics};
 use crate::vault::Vault;
 
@@ -37,6 +35,7 @@ mod admin;
 mod caller_names;
 mod credentials;
 mod encrypted_state;
+mod entrance;
 mod error;
 mod inspect;
 mod keys;
@@ -187,106 +186,6 @@ impl Sessions {
     pub fn measured(mut self, metrics: Arc<Metrics>) -> Sessions {
         self.metrics = metrics;
         self
-    }
-
-    /// Lets a call into a namespace. Nothing of the request has been checked by then: who may not do this
-    /// here learns nothing about it.
-    pub fn enter(
-        &self,
-        call: &Call,
-        namespace: &str,
-        access: Access<'_>,
-    ) -> Result<Arc<Namespace>, Error> {
-        let level = self.namespaces.audit_level(namespace);
-        self.events.asked(call, namespace, level);
-        let name = NamespaceName::new(namespace);
-        if !self.policy.allows(&call.caller, namespace, access) {
-            tracing::warn!(
-                target: "tenure::callers",
-                caller = call.caller.name(),
-                right = access.right.name(),
-                // Anything else could be of any length.
-                namespace = name.as_ref().map_or("(not a name)", NamespaceName::as_str),
-                all_tenants = access.tenants == Tenants::All,
-                "no rule of the policy allows this"
-            );
-            if let Tenants::One(tenant) = access.tenants {
-                self.events.concerns_tenant(call, tenant);
-            }
-            self.metrics.calls_barred.one((Barred::NotAllowed,));
-            return Err(Error::CallerNotAllowed);
-        }
-        let name = name.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
-        let found = self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)?;
-        // Nothing has been done yet.
-        self.events.admit(call)?;
-        Ok(found)
-    }
-
-    /// Lets a call in that is about the whole service.
-    pub fn enter_service(&self, call: &Call) -> Result<(), Error> {
-        let access = Access {
-            right: Right::Call(call.operation),
-            tenants: Tenants::All,
-        };
-        self.events.asked_of_all(call);
-        if self.policy.allows_everywhere(&call.caller, access) {
-            return Ok(self.events.admit(call)?);
-        }
-        tracing::warn!(
-            target: "tenure::callers",
-            caller = call.caller.name(),
-            right = access.right.name(),
-            "no rule of the policy allows this for every namespace and tenant"
-        );
-        self.metrics.calls_barred.one((Barred::NotAllowed,));
-        Err(Error::CallerNotAllowed)
-    }
-
-    /// The login that a call for an owner proves, where the namespace wants it proved.
-    pub async fn prove(
-        &self,
-        call: &Call,
-        namespace: &Namespace,
-    ) -> Result<Option<Arc<Login>>, Error> {
-        let issuers = &namespace.limits.owner_proof;
-        if issuers.is_empty() {
-            return Ok(None);
-        }
-        let login = self.owner_proof.login(&call.user_token, issuers).await;
-        login.map(Some).map_err(|unknown| {
-            tracing::warn!(
-                target: "tenure::callers",
-                caller = call.caller.name(),
-                namespace = namespace.name.as_str(),
-                fault = %unknown,
-                "the owner is not proved"
-            );
-            self.metrics.calls_barred.one((Barred::OwnerNotProved,));
-            Error::OwnerNotProved
-        })
-    }
-
-    /// An owner's place in a namespace that allows such owners.
-    pub async fn place(
-        &self,
-        call: &Call,
-        namespace: Arc<Namespace>,
-        owner: Owner,
-    ) -> Result<Place, Error> {
-        if owner.is_anonymous() && !namespace.limits.allow_anonymous {
-            return Err(Refusal::invalid(
-                "owner.user",
-                "must not be empty: the namespace does not allow anonymous owners",
-            )
-            .into());
-        }
-        let by = self.caller_names.tag(&self.store, call).await;
-        Ok(Place {
-            namespace,
-            owner,
-            by,
-        })
     }
 
     /// Makes a session with its first secrets, or finds the live one of its conversation.

@@ -26,8 +26,7 @@ impl AdminService for Service {
         &self,
         request: Request<v1::GetKeyStatusRequest>,
     ) -> Result<Response<v1::GetKeyStatusResponse>, Status> {
-        let (call, _) = taken_apart(request)?;
-        self.sessions.enter_service(&call)?;
+        let (call, _) = self.enter_service(request)?;
         let status = self.sessions.key_status(&call).await?;
         Ok(Response::new(answer::key_status(status)))
     }
@@ -36,8 +35,7 @@ impl AdminService for Service {
         &self,
         request: Request<v1::RotateKeysRequest>,
     ) -> Result<Response<v1::RotateKeysResponse>, Status> {
-        let (call, _) = taken_apart(request)?;
-        self.sessions.enter_service(&call)?;
+        let (call, _) = self.enter_service(request)?;
         let rotation = self.sessions.rotate_keys(&call).await?;
         Ok(Response::new(v1::RotateKeysResponse {
             active_key_id: rotation.active,
@@ -51,8 +49,7 @@ impl AdminService for Service {
         &self,
         request: Request<v1::RewrapKeysRequest>,
     ) -> Result<Response<Self::RewrapKeysStream>, Status> {
-        let (call, _) = taken_apart(request)?;
-        self.sessions.enter_service(&call)?;
+        let (call, _) = self.enter_service(request)?;
         let progress = self.sessions.rewrap_keys(&call).await?;
         let messages = progress.map(|told| Ok(answer::rewrapped(told?)));
         Ok(Response::new(messages.boxed()))
@@ -79,8 +76,7 @@ impl AdminService for Service {
         &self,
         request: Request<v1::ListNamespacesRequest>,
     ) -> Result<Response<v1::ListNamespacesResponse>, Status> {
-        let (call, _) = taken_apart(request)?;
-        self.sessions.enter_service(&call)?;
+        let (call, _) = self.enter_service(request)?;
         let namespaces = self.sessions.namespaces(&call).await?;
         Ok(Response::new(v1::ListNamespacesResponse {
             namespaces: namespaces.iter().map(answer::namespace_use).collect(),
@@ -91,8 +87,7 @@ impl AdminService for Service {
         &self,
         request: Request<v1::GetStoreStatusRequest>,
     ) -> Result<Response<v1::GetStoreStatusResponse>, Status> {
-        let (call, _) = taken_apart(request)?;
-        self.sessions.enter_service(&call)?;
+        let (call, _) = self.enter_service(request)?;
         let status = self.sessions.store_status(&call).await;
         Ok(Response::new(answer::store_status(status)))
     }
@@ -101,8 +96,7 @@ impl AdminService for Service {
         &self,
         request: Request<v1::GetLogLevelRequest>,
     ) -> Result<Response<v1::GetLogLevelResponse>, Status> {
-        let (call, _) = taken_apart(request)?;
-        self.sessions.enter_service(&call)?;
+        let (call, _) = self.enter_service(request)?;
         let filter = self.sessions.log_filter(&call)?;
         Ok(Response::new(v1::GetLogLevelResponse { filter }))
     }
@@ -111,8 +105,7 @@ impl AdminService for Service {
         &self,
         request: Request<v1::SetLogLevelRequest>,
     ) -> Result<Response<v1::SetLogLevelResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
-        self.sessions.enter_service(&call)?;
+        let (call, request) = self.enter_service(request)?;
         let previous_filter = self.sessions.set_log_filter(&call, &request.filter)?;
         Ok(Response::new(v1::SetLogLevelResponse { previous_filter }))
     }
@@ -262,6 +255,13 @@ impl AdminService for Service {
 }
 
 impl Service {
+    /// Lets a call in that is about the whole service.
+    fn enter_service<T>(&self, request: Request<T>) -> Result<(Call, T), Error> {
+        let (call, request) = taken_apart(request)?;
+        self.sessions.enter_service(&call)?;
+        Ok((call, request))
+    }
+
     /// Lets a call in that is about the sessions of a filter.
     fn enter_filter(
         &self,
