@@ -95,6 +95,15 @@ pub(super) fn fields(out: &mut impl Write, rows: &[(&str, String)]) -> io::Resul
 
 /// One session, field by field.
 pub(super) fn session(out: &mut impl Write, session: &Session) -> io::Result<()> {
+    session_with(out, session, Vec::new())
+}
+
+/// One session, and what else an answer says.
+pub(super) fn session_with(
+    out: &mut impl Write,
+    session: &Session,
+    beside: Vec<(&str, String)>,
+) -> io::Result<()> {
     let mut rows = vec![
         ("id", session.id.clone()),
         ("namespace", session.namespace.clone()),
@@ -125,6 +134,7 @@ pub(super) fn session(out: &mut impl Write, session: &Session) -> io::Result<()>
     if let Some(state) = &session.state {
         rows.push(("state", to_json(state)?.to_string()));
     }
+    rows.extend(beside);
     rows.retain(|(_, value)| !value.is_empty());
     fields(out, &rows)
 }

@@ -316,12 +316,9 @@ fn print(
             output::json(out, &value)?;
         }
         Format::Table => {
-            output::session(out, session)?;
             let shown = rest.iter().filter(|(_, part)| *part != json!({}));
-            let rows: Vec<(&str, String)> = shown
-                .map(|(name, part)| (*name, part.to_string()))
-                .collect();
-            output::fields(out, &rows)?;
+            let beside = shown.map(|(name, part)| (*name, part.to_string()));
+            output::session_with(out, session, beside.collect())?;
         }
     }
     Ok(Exit::Ok)
