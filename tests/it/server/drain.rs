@@ -18,6 +18,9 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use super::probes::get;
 use super::{Service, config, whole_server};
 
+/// The end does not wait for the grace of 20 s, or not for longer than it was set to.
+const WITHOUT_GRACE: Duration = Duration::from_secs(15);
+
 /// Whether a call failed before the service had it.
 ///
 /// To most clients all of these are UNAVAILABLE. tonic's says CANCELLED of a call that was still queued in
@@ -61,12 +64,12 @@ async fn under_100_clients_in_closed_loop_no_accepted_call_is_lost() {
                 }
             });
         }
-        sleep(Duration::from_millis(300)).await;
-        let before = answered.load(Ordering::Relaxed);
-        assert!(before > 100);
+        while answered.load(Ordering::Relaxed) <= 100 {
+            sleep(Duration::from_millis(10)).await;
+        }
         let start = Instant::now();
         service.stop().await.expect("a clean end");
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < WITHOUT_GRACE);
         for status in clients.join_all().await {
             assert!(was_not_accepted(&status), "{status:?}");
         }
@@ -85,7 +88,7 @@ async fn a_health_watch_hears_of_the_drain_and_does_not_hold_it_up() {
     assert_eq!(first, ServingStatus::Serving);
     let start = Instant::now();
     service.stop().await.expect("a clean end");
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < WITHOUT_GRACE);
     let last = statuses.next().await.expect("a status").expect("no error");
     assert_eq!(last, ServingStatus::NotServing);
     assert!(statuses.next().await.is_none());
@@ -94,7 +97,7 @@ async fn a_health_watch_hears_of_the_drain_and_does_not_hold_it_up() {
 #[tokio::test]
 async fn a_stream_that_does_not_end_is_cut_off_after_the_grace() {
     let mut config = config();
-    config.grpc.drain_grace = Duration::from_millis(500);
+    config.grpc.drain_grace = Duration::from_secs(2);
     let service = Service::start(config).await;
     let http = service.http;
     let channel = service.endpoint().connect().await.expect("connected");
@@ -106,15 +109,19 @@ async fn a_stream_that_does_not_end_is_cut_off_after_the_grace() {
         .expect("a stream");
     let start = Instant::now();
     service.stop.cancel();
-    sleep(Duration::from_millis(100)).await;
-    let (line, body) = get(http, "/readyz").await;
+    let (line, body) = loop {
+        let answer = get(http, "/readyz").await;
+        if answer.0 != "HTTP/1.1 200 OK" {
+            break answer;
+        }
+    };
     assert_eq!(line, "HTTP/1.1 503 Service Unavailable");
     assert_eq!(body, "shutting down\n");
     assert_eq!(get(http, "/livez").await.0, "HTTP/1.1 200 OK");
     service.stop().await.expect("a clean end");
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(450), "{took:?}");
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(1900), "{took:?}");
+    assert!(took < WITHOUT_GRACE, "{took:?}");
 }
 
 #[tokio::test]
@@ -133,7 +140,7 @@ async fn an_aged_connection_goes_without_losing_a_call() {
     let mut health = service.health().await;
     let start = Instant::now();
     let mut answered = 0;
-    while start.elapsed() < Duration::from_secs(1) {
+    while answered <= 100 || start.elapsed() < Duration::from_secs(1) {
         let call = health.check(whole_server());
         match timeout(Duration::from_secs(5), call)
             .await
@@ -143,7 +150,6 @@ async fn an_aged_connection_goes_without_losing_a_call() {
             Err(status) => assert!(was_not_accepted(&status), "{status:?}"),
         }
     }
-    assert!(answered > 100);
     service.stop().await.expect("a clean end");
 }
 
