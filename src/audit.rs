@@ -8,6 +8,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -96,6 +97,8 @@ pub struct Settings {
     pub hash_key_file: Option<PathBuf>,
     /// How many lines may wait to be written.
     pub queue_lines: usize,
+    /// How many calls that were turned away get a line, each second.
+    pub turned_away_per_second: usize,
 }
 
 impl Default for Settings {
@@ -112,6 +115,7 @@ impl Default for Settings {
             encryption_key_file: None,
             hash_key_file: None,
             queue_lines: 16_384,
+            turned_away_per_second: 100,
         }
     }
 }
@@ -130,6 +134,21 @@ impl Fault {
 /// The line could not be recorded, or it is not known to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unrecorded;
+
+/// What has become of lines since somebody asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Became {
+    /// Lines about what happened that were written.
+    pub written: u64,
+    /// What happened and found no place.
+    pub lost: u64,
+    /// Calls that were turned away, and only counted.
+    pub turned_away: u64,
+    /// How often nothing could be written.
+    pub failures: u64,
+    /// Lines that wait now.
+    pub waiting: usize,
+}
 
 /// The audit of this process.
 pub struct Audit {
@@ -176,6 +195,19 @@ impl Audit {
             Level::Required => queue::Room::Owed,
         };
         self.queue.push(entry, room, None);
+    }
+
+    /// What has become of lines since this was asked last.
+    pub fn became(&self) -> Became {
+        let tally = &self.queue.tally;
+        let since = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        Became {
+            written: since(&tally.written),
+            lost: since(&tally.lost),
+            turned_away: since(&tally.passed_over),
+            failures: since(&tally.failures),
+            waiting: self.queue.len(),
+        }
     }
 
     /// Writes what still waits, and the end. Later lines are lost.

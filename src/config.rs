@@ -18,7 +18,6 @@ mod fault;
 mod kind;
 mod layers;
 mod load;
-pub(crate) mod private;
 mod redact;
 pub mod redis;
 mod reference;

@@ -12,6 +12,7 @@ pub mod config;
 pub mod events;
 pub mod grpc;
 pub mod mint;
+mod private;
 pub mod server;
 pub mod session;
 pub mod sessions;

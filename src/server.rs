@@ -262,6 +262,9 @@ impl Bound {
         let abort = abort.drop_guard();
         upkeep::ping(&sessions, &common.readiness).await;
         upkeep::report_store(&self.metrics, &common.readiness, &self.store);
+        if let Some(audit) = &self.audit {
+            upkeep::report_audit(&self.metrics, audit);
+        }
 
         let grpc = TcpListener::from_std(self.grpc)?;
         let http = TcpListener::from_std(self.http)?;

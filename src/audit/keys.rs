@@ -1,8 +1,8 @@
 //! The keys of the audit, each in a file of its own.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 
 use super::Fault;
 use super::chain::{Chain, Hash, hex};
+use crate::private;
 
 /// What comes before the 32 bytes of an Ed25519 key in its DER form (RFC 8410).
 const SPKI_PREFIX: [u8; 12] = [
@@ -27,6 +28,22 @@ const OWN_HASH_KEY: &str = "session-hash.key";
 fn read(path: &Path) -> Result<String, Fault> {
     fs::read_to_string(path)
         .map_err(|error| Fault::new(format_args!("{} cannot be read: {error}", path.display())))
+}
+
+/// Reads a key that is nobody else's to know.
+fn read_secret(path: &Path) -> Result<String, Fault> {
+    let shown = path.display();
+    let unread = |error| Fault::new(format_args!("{shown} cannot be read: {error}"));
+    // The same file that is looked at is read, whatever its name stands for by then.
+    let mut file = File::open(path).map_err(unread)?;
+    if let Some(mode) = private::exposed(&file.metadata().map_err(unread)?) {
+        return Err(Fault::new(format_args!(
+            "{shown} may be used by others (mode {mode:04o}); make it 0600"
+        )));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unread)?;
+    Ok(text)
 }
 
 /// Writes a key where there is no file yet, readable by its owner only.
@@ -96,7 +113,8 @@ impl SigningKey {
                 path.display()
             ))
         };
-        let der = PrivatePkcs8KeyDer::from_pem_slice(read(path)?.as_bytes()).map_err(|_| bad())?;
+        let der =
+            PrivatePkcs8KeyDer::from_pem_slice(read_secret(path)?.as_bytes()).map_err(|_| bad())?;
         let key = Ed25519KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| bad())?;
         Ok(SigningKey(key))
     }
@@ -181,7 +199,7 @@ impl EncryptionKeys {
     /// Reads `ID:KEY` lines, KEY being 32 bytes in base64. The last one is the newest.
     pub fn read(path: &Path) -> Result<EncryptionKeys, Fault> {
         let shown = path.display();
-        let text = read(path)?;
+        let text = read_secret(path)?;
         let mut keys = Vec::new();
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
             if line.is_empty() || line.starts_with('#') {
@@ -254,7 +272,7 @@ impl HashKey {
 
     /// Reads 32 bytes in base64.
     pub fn read(path: &Path) -> Result<HashKey, Fault> {
-        let bytes = STANDARD.decode(read(path)?.trim()).ok();
+        let bytes = STANDARD.decode(read_secret(path)?.trim()).ok();
         let key: Option<[u8; 32]> = bytes.and_then(|bytes| bytes.try_into().ok());
         let key = key.ok_or_else(|| {
             Fault::new(format_args!(
@@ -287,10 +305,11 @@ impl HashKey {
         }
     }
 
-    /// The key that a directory, or the one of a file, keeps.
-    pub fn of_directory(path: &Path) -> Option<HashKey> {
+    /// The key that a directory, or the one of a file, keeps, if it keeps one.
+    pub fn of_directory(path: &Path) -> Option<Result<HashKey, Fault>> {
         let directory = if path.is_dir() { path } else { path.parent()? };
-        HashKey::read(&directory.join(OWN_HASH_KEY)).ok()
+        let path = directory.join(OWN_HASH_KEY);
+        path.exists().then(|| HashKey::read(&path))
     }
 
     /// An id as lines show it.

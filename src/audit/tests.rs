@@ -1,9 +1,11 @@
 //! The log as a whole: written, verified, encrypted, gone on with.
 
+mod door;
 mod failures;
 mod tampering;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +152,9 @@ fn a_session_has_the_same_hash_after_a_restart() {
     let own = settings(log.path());
     let first = hash(&own);
     assert_eq!(first, hash(&own));
-    let kept = HashKey::of_directory(log.path()).expect("kept there");
+    let kept = HashKey::of_directory(log.path())
+        .expect("kept there")
+        .unwrap();
     assert_eq!(first, kept.hashed("0123456789abcdef"));
     let (signed, _) = signed(log.path(), keys.path());
     let derived = hash(&signed);
@@ -214,6 +218,64 @@ fn encrypted_lines_say_nothing_without_the_key() {
     assert_eq!(sealed(&shown(log.path(), Some(&second))), 3);
 }
 
+/// A file with the mode of a secret.
+fn write_secret(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn keys_that_others_may_use_are_refused() {
+    let (log, keys) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = |name: &str| keys.path().join(name);
+    SigningKey::generate(&path("signing")).unwrap();
+    EncryptionKeys::generate(&path("encryption")).unwrap();
+    HashKey::generate(&path("hash")).unwrap();
+    let all = Settings {
+        signing_key_file: Some(path("signing")),
+        encryption_key_file: Some(path("encryption")),
+        hash_key_file: Some(path("hash")),
+        ..settings(log.path())
+    };
+    let chmod = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for name in ["signing", "encryption", "hash"] {
+        for mode in [0o640, 0o604, 0o620] {
+            chmod(&path(name), mode);
+            let fault = Audit::open(&all)
+                .expect_err("others may use it")
+                .to_string();
+            let shown = path(name).display().to_string();
+            assert!(fault.starts_with(&shown), "{fault}");
+            assert!(
+                fault.contains(&format!("(mode {mode:04o}); make it 0600")),
+                "{fault}"
+            );
+        }
+        chmod(&path(name), 0o600);
+    }
+    open(&all).close();
+    // The key that a directory keeps is no less a secret.
+    let own = tempfile::tempdir().unwrap();
+    let settings = settings(own.path());
+    open(&settings).close();
+    let kept = own.path().join("session-hash.key");
+    assert_eq!(
+        fs::metadata(&kept).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    chmod(&kept, 0o644);
+    assert!(Audit::open(&settings).is_err());
+    assert!(HashKey::of_directory(own.path()).unwrap().is_err());
+    // A public key is everybody's.
+    let public = path("public");
+    let key = SigningKey::read(&path("signing")).unwrap().public();
+    fs::write(&public, key.to_pem()).unwrap();
+    chmod(&public, 0o644);
+    assert_eq!(PublicKey::read(&public).unwrap(), key);
+}
+
 #[test]
 fn keys_of_other_tools_are_read() {
     let keys = tempfile::tempdir().unwrap();
@@ -223,7 +285,7 @@ fn keys_of_other_tools_are_read() {
     let public = "-----BEGIN PUBLIC KEY-----\n\
         MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
     let (a, b) = (keys.path().join("a"), keys.path().join("b"));
-    fs::write(&a, private).unwrap();
+    write_secret(&a, private);
     fs::write(&b, public).unwrap();
     let key = SigningKey::read(&a).unwrap();
     assert_eq!(key.public(), PublicKey::read(&b).unwrap());

@@ -38,6 +38,8 @@ struct Open {
     entry: Entry,
     level: Level,
     promise: Option<Promise>,
+    /// Whether the call has been let in. Before that nothing has been done.
+    admitted: bool,
     finished: bool,
 }
 
@@ -58,6 +60,7 @@ impl Trail {
                 entry,
                 level,
                 promise: None,
+                admitted: false,
                 finished: false,
             }),
         })
@@ -81,9 +84,10 @@ impl Trail {
         self.open.lock().level = level;
     }
 
-    /// Before anything is done: whether it can be recorded, where it has to be.
+    /// The caller may do this. Before anything is done: whether it can be recorded, where it has to be.
     pub fn admit(&self) -> Result<(), Unrecorded> {
         let mut open = self.open.lock();
+        open.admitted = true;
         if open.level == Level::Required && open.promise.is_none() {
             open.promise = Some(self.audit.queue.promise()?);
         }
@@ -142,7 +146,11 @@ impl Open {
         };
         // The violation that may come to light afterwards is told with the same words.
         let entry = self.entry.clone();
-        let room = self.promise.take().map_or(Room::IfAny, Room::Promised);
+        let room = match self.promise.take() {
+            Some(promise) => Room::Promised(promise),
+            None if self.admitted => Room::IfAny,
+            None => Room::AtDoor,
+        };
         audit.queue.push(entry, room, done);
         written
     }

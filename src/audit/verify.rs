@@ -58,6 +58,8 @@ pub struct Report {
     pub signed: Option<u64>,
     /// Entries that the log itself says were not recorded.
     pub lost: u64,
+    /// Calls that were turned away, and that it only counts.
+    pub turned_away: u64,
     /// Bytes at the end that a process which was killed left behind.
     pub torn: usize,
     /// Everything that is wrong.
@@ -73,6 +75,7 @@ struct Remark {
     signer: String,
     signature: String,
     entries: u64,
+    turned_away: u64,
 }
 
 /// Reads a log from its first line to its last: files of a chain in order, or a directory. With `partial` the
@@ -261,7 +264,10 @@ impl Verifying<'_> {
             return;
         }
         match remark.kind.as_str() {
-            "lost" => self.report.lost += remark.entries,
+            "lost" => {
+                self.report.lost += remark.entries;
+                self.report.turned_away += remark.turned_away;
+            }
             "head" => self.heed_signature(before, remark),
             _ => {}
         }

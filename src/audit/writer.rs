@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -19,6 +20,9 @@ use super::{Fault, Fsync, Settings, clock};
 /// How often a sink that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often it is told how many calls that were turned away have no line.
+const TELL_PASSED_OVER: Duration = Duration::from_secs(1);
+
 /// How long the writer sleeps when nothing is due.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -30,8 +34,18 @@ enum Remark {
     Closed { why: &'static str },
     /// The chain up to the line before, signed.
     Head { signer: String, signature: String },
-    /// So many entries could not be recorded.
-    Lost { entries: u64 },
+    /// So many entries could not be recorded, and of so many calls that were turned away no line tells.
+    Lost {
+        #[serde(skip_serializing_if = "is_none")]
+        entries: u64,
+        #[serde(skip_serializing_if = "is_none")]
+        turned_away: u64,
+    },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(entries: &u64) -> bool {
+    *entries == 0
 }
 
 #[derive(Serialize)]
@@ -66,6 +80,8 @@ pub(super) struct Writer {
     /// Who is to be told that it is written.
     written: Vec<oneshot::Sender<()>>,
     lost: u64,
+    passed_over: u64,
+    passed_over_told_at: Option<Instant>,
     head_interval: Duration,
     head_at: Instant,
     head_seq: u64,
@@ -116,7 +132,10 @@ impl Writer {
         }
         let now = Instant::now();
         let mut writer = Writer {
-            queue: Arc::new(Queue::new(settings.queue_lines)),
+            queue: Arc::new(Queue::new(
+                settings.queue_lines,
+                settings.turned_away_per_second,
+            )),
             sink,
             chain,
             signing,
@@ -127,6 +146,8 @@ impl Writer {
             kept: Vec::new(),
             written: Vec::new(),
             lost: 0,
+            passed_over: 0,
+            passed_over_told_at: None,
             head_interval: settings.head_interval,
             head_at: now,
             head_seq: chain.seq,
@@ -151,12 +172,13 @@ impl Writer {
             let taken = self.queue.take(self.due());
             self.kept.extend(taken.waiting);
             self.lost += taken.lost;
+            self.passed_over += taken.passed_over;
             let now = Instant::now();
             if self.retry_at.is_none_or(|at| at <= now) || taken.closed {
                 let worked = self.work(now, taken.closed);
                 self.judge(worked);
             }
-            self.queue.settle(self.kept.len(), self.retry_at.is_none());
+            self.queue.settle(&self.kept, self.retry_at.is_none());
             for done in self.written.drain(..) {
                 // Whoever waited may have gone.
                 let _ = done.send(());
@@ -183,6 +205,8 @@ impl Writer {
                 }
             }
             Err(error) => {
+                let tally = &self.queue.tally;
+                tally.failures.fetch_add(1, Ordering::Relaxed);
                 if self.retry_at.is_none() {
                     tracing::error!(target: "tenure::audit", %error, "the audit cannot be written; trying on");
                 }
@@ -199,6 +223,7 @@ impl Writer {
             self.sync_interval
                 .filter(|_| dirty(self.synced_seq))
                 .map(|interval| self.synced_at + interval),
+            (self.passed_over > 0).then(|| self.passed_over_due()),
             dirty(self.head_seq).then(|| self.head_at + self.head_interval),
             self.sink.rotation_due(),
         ];
@@ -219,8 +244,10 @@ impl Writer {
         }
         let head_due = self.chain.seq > self.head_seq
             && now.duration_since(self.head_at) >= self.head_interval;
-        if head_due || !self.kept.is_empty() || self.lost > 0 {
-            self.write(head_due)?;
+        // One line for all of a flood's second: a line with each write would be a flood of its own.
+        let passed_over_due = self.passed_over > 0 && (closing || self.passed_over_due() <= now);
+        if head_due || !self.kept.is_empty() || self.lost > 0 || passed_over_due {
+            self.write(head_due, passed_over_due)?;
         }
         if let Some(interval) = self.sync_interval
             && self.chain.seq > self.synced_seq
@@ -234,11 +261,20 @@ impl Writer {
         Ok(())
     }
 
-    fn write(&mut self, head_due: bool) -> io::Result<()> {
+    fn passed_over_due(&self) -> Instant {
+        self.passed_over_told_at
+            .map_or_else(Instant::now, |at| at + TELL_PASSED_OVER)
+    }
+
+    fn write(&mut self, head_due: bool, passed_over_due: bool) -> io::Result<()> {
         let mut chain = self.chain;
         let mut lines = Vec::with_capacity(512 * (self.kept.len() + 1));
-        if self.lost > 0 {
-            let lost = Remark::Lost { entries: self.lost };
+        let turned_away = if passed_over_due { self.passed_over } else { 0 };
+        if self.lost > 0 || turned_away > 0 {
+            let lost = Remark::Lost {
+                entries: self.lost,
+                turned_away,
+            };
             chain.add(&remark(&lost), &mut lines);
         }
         for waiting in &self.kept {
@@ -261,6 +297,16 @@ impl Writer {
             tracing::warn!(target: "tenure::audit", entries = self.lost, "what happened was not recorded");
             self.lost = 0;
         }
+        if turned_away > 0 {
+            tracing::warn!(target: "tenure::audit", calls = turned_away, "too many calls were turned away to record each");
+            self.passed_over = 0;
+            self.passed_over_told_at = Some(Instant::now());
+        }
+        let events = u64::try_from(self.kept.len()).unwrap_or(u64::MAX);
+        self.queue
+            .tally
+            .written
+            .fetch_add(events, Ordering::Relaxed);
         let written = self.kept.drain(..).filter_map(|waiting| waiting.done);
         self.written.extend(written);
         if head_due {

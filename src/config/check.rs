@@ -9,11 +9,11 @@ use super::family::Family;
 use super::fault::Fault;
 use super::layers::Slot;
 use super::load::Origins;
-use super::private;
 use super::redis::{self, RedisConfig};
 use super::settings::{Draft, SERVICE, variable};
 use super::value::show_duration;
 use super::{Config, Store, Tls};
+use crate::private;
 use crate::session::limits::Limits;
 
 mod audit;
@@ -211,7 +211,7 @@ impl Checking<'_> {
         }
         if let Some(path) = &keys.file {
             self.file("keys.file", path);
-            self.private("keys.file", path);
+            self.is_private("keys.file", path);
         }
         let has_key = keys.file.is_some() || keys.inline.is_some();
         if has_key || config.store.url.starts_with("memory:") {
@@ -237,12 +237,10 @@ impl Checking<'_> {
         }
     }
 
-    /// A file that holds secrets.
-    fn private(&mut self, key: &'static str, path: &Path) {
-        let Ok(metadata) = fs::metadata(path) else {
-            return;
-        };
-        if let Some(mode) = private::exposed(&metadata) {
+    /// Whether a file that holds secrets is for its owner alone. One that is not there is told elsewhere.
+    fn is_private(&mut self, key: &'static str, path: &Path) -> bool {
+        let exposed = fs::metadata(path).ok().as_ref().and_then(private::exposed);
+        if let Some(mode) = exposed {
             let shown = path.display();
             self.service(
                 key,
@@ -250,6 +248,7 @@ impl Checking<'_> {
                 format!("chmod 600 {shown}"),
             );
         }
+        exposed.is_none()
     }
 
     fn log(&mut self, filter: &str) {

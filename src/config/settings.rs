@@ -249,6 +249,8 @@ settings! {
             "The key under which session ids are hashed, mode 0600. `none`: derived from the signing key, or else made once and kept in the directory.";
         "audit.queue_lines" => config.audit.queue_lines: Count::<usize>(16, 1024 * 1024),
             "Lines that may wait to be written.";
+        "audit.turned_away_per_second" => config.audit.turned_away_per_second: Count::<usize>(1, 1024 * 1024),
+            "How many calls of unknown callers, and of callers without the right, get a line each second. Of more only the number is told.";
         "callers.certificates" => config.callers.certificates: Choice(&[
             ("off", CertificateNames::Off),
             ("spiffe", CertificateNames::Spiffe),

@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::readiness::Readiness;
+use crate::audit::Audit;
 use crate::sessions::Sessions;
 use crate::store::status::Glance;
 use crate::store::{Answer, Store, StoreError};
@@ -112,6 +113,20 @@ pub(super) async fn keep_looking_for_violations(sessions: Arc<Sessions>) {
         sleep(LOOK_EVERY).await;
         sessions.look_into_misses().await;
     }
+}
+
+/// Tells the metrics what becomes of the audit's lines, whenever somebody reads them.
+pub(super) fn report_audit(metrics: &Metrics, audit: &Arc<Audit>) {
+    let audit = Arc::downgrade(audit);
+    metrics.ask_before_reading(move |metrics| {
+        let Some(audit) = audit.upgrade() else { return };
+        let became = audit.became();
+        metrics.audit_lines.many((), became.written);
+        metrics.audit_lost.many((), became.lost);
+        metrics.audit_turned_away.many((), became.turned_away);
+        metrics.audit_failures.many((), became.failures);
+        metrics.audit_waiting.set_count((), became.waiting);
+    });
 }
 
 /// Tells the metrics how the store is, whenever somebody reads them.

@@ -109,6 +109,16 @@ metrics! {
         "Tenants' data keys that are kept unwrapped."
     encryption_failures: Counter<(SealFault,)> = "tenure.encryption.failures", "{failure}";
         "Calls that failed because something could not be sealed or opened."
+    audit_lines: Counter<()> = "tenure.audit.lines", "{line}";
+        "Lines about calls and sessions that were written into the audit."
+    audit_lost: Counter<()> = "tenure.audit.lost", "{line}";
+        "What happened and found no place in the audit, because the disk was full, failed or was too slow. A namespace with `audit = required` refuses such calls."
+    audit_turned_away: Counter<()> = "tenure.audit.turned_away", "{call}";
+        "Calls that were turned away, beyond `audit.turned_away_per_second`: the audit holds only their number."
+    audit_failures: Counter<()> = "tenure.audit.failures", "{failure}";
+        "How often the audit could not be written. It is tried again each second."
+    audit_waiting: Gauge<()> = "tenure.audit.waiting", "{line}";
+        "Lines that wait to be written into the audit, of `audit.queue_lines`."
     telemetry_lost: Counter<(Signal,)> = "tenure.telemetry.lost", "{item}";
         "Spans, lines of the log and series that the collector did not take."
     build: Gauge<(Version,)> = "tenure.build.info", "";

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::keys::Keys;
 use super::{Fault, KeyId, KeyService, Secret32};
-use crate::config::private;
+use crate::private;
 
 /// How often the file is looked at. A small file costs nothing to read, and unlike a watch on the directory
 /// this follows every way of replacing it.

@@ -1,6 +1,7 @@
 //! The audit, over the wire and over crashes.
 
 mod commands;
+mod door;
 mod endings;
 mod killed;
 mod synced;

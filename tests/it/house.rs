@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may use those below it, not those beside or above.
 const STOREYS: &[&[&str]] = &[
+    &["private"],
     &["audit"],
     &["session", "call"],
     &["config", "mint"],

@@ -5,7 +5,7 @@ mod drain;
 pub(crate) mod fake_store;
 mod limits;
 mod metrics;
-mod probes;
+pub(crate) mod probes;
 mod speed;
 mod tls;
 

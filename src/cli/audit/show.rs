@@ -129,13 +129,13 @@ impl Show {
             .paths
             .iter()
             .find_map(|path| HashKey::of_directory(path));
-        own.ok_or_else(|| {
+        let own = own.ok_or_else(|| {
             Usage(
                 "give --hash-key or --signing-key: the directory holds no key of its own"
                     .to_owned(),
             )
-            .into()
-        })
+        })?;
+        Ok(own?)
     }
 
     fn wants(&self, line: &Shown) -> bool {

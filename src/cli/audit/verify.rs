@@ -77,6 +77,7 @@ fn as_json(report: &Report) -> io::Result<()> {
         "last": report.last,
         "signed": report.signed,
         "lost": report.lost,
+        "turned_away": report.turned_away,
         "torn": report.torn,
         "findings": findings,
     });
@@ -109,6 +110,12 @@ fn as_text(report: &Report, with_keys: bool) -> io::Result<()> {
         output::note(&format!(
             "note: the log says that {} calls could not be recorded",
             report.lost
+        ));
+    }
+    if report.turned_away > 0 {
+        output::note(&format!(
+            "note: the log only counts {} calls that were turned away",
+            report.turned_away
         ));
     }
     if report.torn > 0 {

@@ -70,12 +70,12 @@ impl Checking<'_> {
         read: impl FnOnce(&Path) -> Result<(), Fault>,
     ) {
         let Some(path) = path else { return };
-        match read(path) {
-            Err(fault) => {
-                let advice = "`tenure audit keygen` makes one";
-                self.service(key, fault.to_string(), advice);
-            }
-            Ok(()) => self.private(key, path),
+        if !self.is_private(key, path) {
+            return;
+        }
+        if let Err(fault) = read(path) {
+            let advice = "`tenure audit keygen` makes one";
+            self.service(key, fault.to_string(), advice);
         }
     }
 }

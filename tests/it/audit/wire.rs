@@ -27,9 +27,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 
 use super::{Line, events, text, verified};
+use crate::server::probes::get;
 
 pub(super) struct Service {
     grpc: SocketAddr,
+    http: SocketAddr,
     stop: CancellationToken,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -70,23 +72,30 @@ impl Service {
     pub(super) async fn start(config: Config) -> Service {
         let store = store::open(&config.store).await.expect("a store");
         let bound = server::bind(config, store).expect("bound");
-        let grpc = bound.grpc_address();
+        let (grpc, http) = (bound.grpc_address(), bound.http_address());
         let running = bound.start().await.expect("started");
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         Service {
             grpc,
+            http,
             stop,
             running: tokio::spawn(async move { running.until(stopped.cancelled()).await }),
         }
     }
 
-    fn options(&self) -> Options {
+    pub(super) fn options(&self) -> Options {
         Options::new(&format!("http://{}", self.grpc)).repetitions(0)
     }
 
     pub(super) async fn client(&self) -> Tenure {
         Tenure::connect(self.options()).await.expect("connected")
+    }
+
+    pub(super) async fn metrics(&self) -> String {
+        let (status, text) = get(self.http, "/metrics").await;
+        assert_eq!(status, "HTTP/1.1 200 OK");
+        text
     }
 
     pub(super) async fn stop(self) {
@@ -177,6 +186,7 @@ async fn every_call_leaves_one_line_that_says_who_what_where_and_how_it_ended() 
     );
     assert_eq!(text(&violations[0], "user"), "bob");
     let hash = HashKey::of_directory(log.path()).expect("its own key");
+    let hash = hash.expect("readable");
     let (old, new) = (hash.hashed(id), hash.hashed(&rotated.id));
     for line in &lines {
         assert_eq!(text(line, "caller"), "local");
@@ -361,7 +371,7 @@ async fn refresh_twice(server: &str, id: &str) {
     assert!(matches!(found, Some(Outcome::Refreshed(it)) if it.version == 2));
 }
 
-fn rule(allow: &str, namespace: &str) -> Rule {
+pub(super) fn rule(allow: &str, namespace: &str) -> Rule {
     Rule {
         callers: vec![Pattern::of_callers("apikey:crm")],
         allow: vec![Grant {
@@ -427,6 +437,12 @@ async fn who_is_denied_is_recorded() {
     }
 }
 
+fn became(metrics: &str, what: &str) -> u64 {
+    let series = format!("tenure_audit_{what}_total ");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
+    value.expect("a series").parse().expect("a number")
+}
+
 fn assert_unavailable(error: &Error) {
     assert_eq!(
         (error.code(), error.reason()),
@@ -472,8 +488,11 @@ async fn what_cannot_be_recorded_is_not_done_where_it_has_to_be() {
     assert_eq!(live.sessions.len(), 1, "what was refused was not done");
     let made = required.create().request_id(request_id).await.expect("now");
     assert!(!made.replayed);
+    let metrics = service.metrics().await;
     drop(client);
     service.stop().await;
     let report = verified(&log, &[]);
     assert!(report.lost >= 2, "what went on is counted: {report:?}");
+    assert_eq!(became(&metrics, "lost"), report.lost);
+    assert!(became(&metrics, "failures") > 0);
 }

@@ -15,7 +15,7 @@ use super::fake_store::FakeStore;
 use super::{Service, config, eventually, whole_server};
 
 /// The status line and the body of a GET.
-pub(super) async fn get(address: SocketAddr, path: &str) -> (String, String) {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("asked");
