@@ -29,7 +29,7 @@ async fn a_flood_of_strangers_costs_nobody_a_call() {
     config.audit.turned_away_per_second = 1;
     let listed = keys.iter().map(|(name, (_, hash))| {
         let key = ApiKey {
-            hashes: vec![hash.clone()],
+            hashes: vec![*hash],
             hash_file: None,
         };
         ((*name).to_owned(), key)
