@@ -37,6 +37,7 @@ use crate::session::time::Time;
 mod claim;
 mod create;
 mod credentials;
+mod due;
 mod end;
 mod fleet;
 mod inspect;

@@ -6,6 +6,7 @@ mod credentials;
 mod instances;
 mod left_behind;
 mod moving;
+mod searches;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! What those see of sessions who run the service. A slice is one ZSCAN and one short script, so that no server is
-//! kept busy for long.
+//! What those see of sessions who run the service. A slice is two short scripts, so that no server is kept busy for
+//! long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -9,58 +9,46 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::try_join_all;
 use redis::Value;
 
+use super::due::Member;
 use super::keys::{self, CELLS, Cell, HASH_LEN, Spot};
 use super::reply::{self, Fields};
-use super::{Shared, number, pack, scripts, sweep};
+use super::{Shared, number, pack, scripts};
 use crate::session::filter::Filter;
 use crate::session::marks::Subject;
 use crate::session::names::{NamespaceName, Owner, SessionId};
 use crate::session::record::{Life, Meta};
 use crate::session::refusal::Refusal;
 use crate::session::story::{Inside, Story};
+use crate::session::time::Time;
 use crate::store::inspection::{Found, Position, Slice};
 use crate::store::{Answer, Namespace, Place, StoreError};
 
-/// Members of a due list that are looked at at once, about.
+/// Sessions that are looked at at once.
 const MEMBERS: usize = 128;
 /// Cells that are asked at once whether there is anything in them.
 const CELLS_AT_ONCE: usize = 32;
 
-/// Where a slice begins: a cell, where its due list is read on, and behind which of the members that this gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a slice begins: in a cell, behind what was looked at last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct At {
     cell: usize,
-    cursor: Vec<u8>,
-    behind: Vec<u8>,
+    behind: Option<Member>,
 }
 
 impl At {
-    fn cell(cell: usize) -> At {
-        At {
-            cell,
-            cursor: b"0".to_vec(),
-            behind: Vec::new(),
-        }
-    }
-
-    fn is_at_start(&self) -> bool {
-        self.cursor == b"0" && self.behind.is_empty()
-    }
-
     fn position(&self) -> Position {
-        let cursor = String::from_utf8_lossy(&self.cursor);
-        let behind = URL_SAFE_NO_PAD.encode(&self.behind);
-        Position(format!("{}.{cursor}.{behind}", self.cell))
+        let (member, at) = self.behind.clone().unwrap_or_default();
+        let member = URL_SAFE_NO_PAD.encode(member);
+        Position(format!("{}.{}.{member}", self.cell, at.as_millis()))
     }
 
     fn read(position: &Position) -> Option<At> {
         let mut parts = position.0.splitn(3, '.');
-        let (cell, cursor, behind) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_number = !cursor.is_empty() && cursor.bytes().all(|byte| byte.is_ascii_digit());
+        let (cell, at, member) = (parts.next()?, parts.next()?, parts.next()?);
+        let (at, member) = (at.parse().ok()?, URL_SAFE_NO_PAD.decode(member).ok()?);
         Some(At {
             cell: cell.parse().ok()?,
-            cursor: is_number.then(|| cursor.as_bytes().to_vec())?,
-            behind: URL_SAFE_NO_PAD.decode(behind).ok()?,
+            behind: (!member.is_empty()).then_some((member, Time::from_millis(at))),
         })
     }
 }
@@ -75,49 +63,48 @@ impl Shared {
     ) -> Answer<Slice> {
         let bad = || Refusal::invalid("page_token", "is not a token that this service gave");
         let mut at = match after {
-            None => At::cell(0),
+            None => At::default(),
             Some(position) => At::read(position).ok_or_else(bad)?,
         };
         let one = filter.one_owner();
-        if let Some(owner) = &one {
-            // All of its sessions are in one cell.
-            at.cell = self.keys.of_owner(&namespace.name, owner).cell.index();
-        } else if at.is_at_start() {
+        if one.is_none() && at.behind.is_none() {
             match self.next_cell_in_use(&namespace.name, at.cell).await? {
                 None => return Ok(Slice::default()),
                 Some(cell) => at.cell = cell,
             }
         }
-        let Some(cell) = Cell::all().nth(at.cell) else {
-            return Ok(Slice::default());
+        let (cell, mut members) = if let Some(owner) = &one {
+            self.members_of(namespace, owner, at.behind).await?
+        } else {
+            let Some(cell) = Cell::all().nth(at.cell) else {
+                return Ok(Slice::default());
+            };
+            let behind = at.behind.as_ref();
+            let members = self.due_behind(&namespace.name, cell, behind, MEMBERS + 1);
+            (cell, members.await?)
         };
-        let (next_cursor, mut members) = self.members(&namespace.name, cell, &at).await?;
-        members.retain(|member| !member.starts_with(keys::NO_HASH) && *member > at.behind);
-        if let Some(owner) = &one {
-            let spot = self.keys.of_owner(&namespace.name, owner);
-            members.retain(|member| member.starts_with(spot.hash()));
-        }
-        members.sort_unstable();
-        members.dedup();
-        let rest = members.len() > most;
-        members.truncate(most.max(1));
-        let mut slice = Slice {
-            looked: members.len(),
-            ..Slice::default()
-        };
-        if !members.is_empty() {
-            slice.found = self.alive(namespace, filter, cell, &members).await?;
+        let mut rest = members.len() > MEMBERS;
+        members.truncate(MEMBERS);
+        let mut alive = self.alive(namespace, filter, cell, &members).await?;
+        let (mut slice, mut last) = (Slice::default(), None);
+        for member in members {
+            if slice.found.len() >= most.max(1) {
+                rest = true;
+                break;
+            }
+            slice.looked += usize::from(!member.0.starts_with(keys::NO_HASH));
+            slice.found.extend(alive.remove(&member.0));
+            last = Some(member);
         }
         let next = if rest {
-            // The same part of the list once more, behind what has been looked at.
-            members.pop().map(|behind| At { behind, ..at })
-        } else if next_cursor == b"0" {
-            (one.is_none() && at.cell + 1 < CELLS).then(|| At::cell(at.cell + 1))
-        } else {
             Some(At {
                 cell: at.cell,
-                cursor: next_cursor,
-                behind: Vec::new(),
+                behind: last,
+            })
+        } else {
+            (one.is_none() && at.cell + 1 < CELLS).then(|| At {
+                cell: at.cell + 1,
+                behind: None,
             })
         };
         slice.next = next.map(|next| next.position());
@@ -145,35 +132,53 @@ impl Shared {
         Ok(None)
     }
 
-    /// Some members of a cell's due list, and where it is read on.
-    async fn members(
+    /// One owner's sessions behind one of them, as a due list would name them, in the order of their ids: a record
+    /// holds no more than an owner may have. Their times say nothing.
+    async fn members_of(
         &self,
-        name: &NamespaceName,
-        cell: Cell,
-        at: &At,
-    ) -> Answer<(Vec<u8>, Vec<Vec<u8>>)> {
-        let key = self.keys.cell(name, cell).due();
-        let mut cmd = redis::cmd("ZSCAN");
-        cmd.arg(&key).arg(&at.cursor).arg("COUNT").arg(MEMBERS);
-        let mut page = Fields::of(self.link.command(&key, cmd).await?)?;
-        let cursor = page.some_bytes()?;
-        let members = sweep::read_members(page.value())?.into_iter();
-        Ok((cursor, members.map(|(member, _)| member).collect()))
+        namespace: &Namespace,
+        owner: &Owner,
+        behind: Option<Member>,
+    ) -> Answer<(Cell, Vec<Member>)> {
+        let spot = self.keys.of_owner(&namespace.name, owner);
+        let key = spot.keys.owner(spot.hash());
+        let mut cmd = redis::cmd("HKEYS");
+        cmd.arg(&key);
+        let Value::Array(fields) = self.link.command(&key, cmd).await? else {
+            return Err(reply::malformed());
+        };
+        let (behind, _) = behind.unwrap_or_default();
+        let mut members: Vec<Member> = Vec::new();
+        for field in fields {
+            if let Value::BulkString(field) = field
+                && let Some(id) = field.strip_prefix(b"m:")
+            {
+                members.push(([spot.hash(), id].concat(), Time::default()));
+            }
+        }
+        members.retain(|(member, _)| *member > behind);
+        members.sort_unstable();
+        Ok((spot.cell, members))
     }
 
-    /// Those of some sessions of a cell that are alive and meant.
+    /// Those of some sessions of a cell that are alive and meant, by their members.
     async fn alive(
         &self,
         namespace: &Arc<Namespace>,
         filter: &Filter,
         cell: Cell,
-        members: &[Vec<u8>],
-    ) -> Answer<Vec<Found>> {
+        members: &[Member],
+    ) -> Answer<HashMap<Vec<u8>, Found>> {
         let mut by_owner: BTreeMap<&[u8; HASH_LEN], Vec<&[u8]>> = BTreeMap::new();
-        for member in members {
-            if let Some((hash, id)) = member.split_first_chunk() {
+        for (member, _) in members {
+            if let Some((hash, id)) = member.split_first_chunk()
+                && hash != keys::NO_HASH
+            {
                 by_owner.entry(hash).or_default().push(id);
             }
+        }
+        if by_owner.is_empty() {
+            return Ok(HashMap::new());
         }
         let keys = self.keys.cell(&namespace.name, cell);
         let meant = |part: &Option<Box<str>>| {
@@ -195,7 +200,7 @@ impl Shared {
         }
         let mut fields = reply::read_done(self.link.call(&asked).await?)?;
         let now = fields.time()?;
-        let mut found = Vec::new();
+        let mut found = HashMap::new();
         for owner in fields.list()? {
             let mut owner = Fields::of(owner)?;
             let whose = pack::read_owner(&owner.some_bytes()?).ok_or_else(reply::malformed)?;
@@ -203,12 +208,16 @@ impl Shared {
             for entry in owner.list()? {
                 let (session, state) = Fields::of(entry)?.session_and_size()?;
                 if filter.admits(&session.meta, now) {
-                    found.push(Found {
+                    let name = &namespace.name;
+                    let spot = self.keys.of_session(name, &whose, &session.id);
+                    let member = [spot.hash(), &*pack::id(&session.id)].concat();
+                    let one = Found {
                         owner: whose.clone(),
                         session,
                         state,
                         of_owner,
-                    });
+                    };
+                    found.insert(member, one);
                 }
             }
         }

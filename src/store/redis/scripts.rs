@@ -88,6 +88,8 @@ pub(super) static SETTLE: Lazy = Lazy::new(|| {
 pub(super) static ORPHAN: Lazy =
     Lazy::new(|| joined("orphan", &[ALWAYS, include_str!("orphan.lua")]));
 
+pub(super) static DUE: Lazy = Lazy::new(|| joined("due", &[ALWAYS, include_str!("due.lua")]));
+
 pub(super) static WALK: Lazy =
     Lazy::new(|| joined("walk", &[ALWAYS, CLOCK, include_str!("walk.lua")]));
 

@@ -8,14 +8,15 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use redis::Value;
 
+use super::due::Member;
 use super::fleet::Fleet;
 use super::keys::{self, Cell, HASH_LEN, Spot};
 use super::link::Call;
-use super::reply::{self, Fields};
+use super::reply;
 use super::{Shared, millis, scripts};
 use crate::session::names::NamespaceName;
 use crate::session::time::Time;
-use crate::store::{Answer, Namespace, Place, StoreError, Swept};
+use crate::store::{Answer, Namespace, Place, Swept};
 
 /// What the due list of a cell holds beside sessions.
 const WALK: &[u8] = b"w";
@@ -120,10 +121,7 @@ impl Shared {
     /// What is due in a cell. Tells the fleet when the next is.
     async fn due_in(&self, fleet: &Fleet, cell: Cell, now: Time) -> Answer<Due> {
         let namespace = fleet.namespace.load_full();
-        let key = self.keys.cell(&namespace.name, cell).due();
-        let mut cmd = redis::cmd("ZRANGE");
-        cmd.arg(&key).arg(0).arg(SLICE - 1).arg("WITHSCORES");
-        let members = read_members(self.link.command(&key, cmd).await?)?;
+        let members = self.due_behind(&namespace.name, cell, None, SLICE).await?;
         let mut due = Due::default();
         for (member, at) in members {
             if at > now {
@@ -237,24 +235,26 @@ impl Shared {
             return Ok(settled);
         }
         let fields = self.mark_fields(&namespace.name, cell).await?;
-        let key = self.keys.cell(&namespace.name, cell).due();
-        let mut position = b"0".to_vec();
+        // Whoever is settled may be due later than before. Without an end those who are in use all the time would be
+        // met again and again.
+        let end = self.last_due(&namespace.name, cell).await?;
+        let mut behind: Option<Member> = None;
         loop {
-            let mut cmd = redis::cmd("ZSCAN");
-            cmd.arg(&key).arg(&position).arg("COUNT").arg(SLICE);
-            let mut page = Fields::of(self.link.command(&key, cmd).await?)?;
-            position = page.some_bytes()?;
+            let page = self.due_behind(&namespace.name, cell, behind.as_ref(), SLICE);
+            let mut page = page.await?;
+            page.retain(|(_, at)| Some(*at) <= end);
+            behind = page.last().cloned();
+            if behind.is_none() {
+                break;
+            }
             let mut sessions = ByOwner::new();
-            for (member, _) in read_members(page.value())? {
+            for (member, _) in page {
                 if !member.starts_with(keys::NO_HASH) {
                     add_session(&mut sessions, &member);
                 }
             }
             let concerned = self.concerned(namespace, sessions, &fields).await?;
             settled.owners += self.settle(namespace, concerned, swept).await?.owners;
-            if position == b"0" {
-                break;
-            }
         }
         self.walk_step(namespace, cell, raised).await?;
         Ok(settled)
@@ -360,30 +360,4 @@ fn add_session(sessions: &mut ByOwner, member: &[u8]) {
     if let Some((hash, id)) = member.split_first_chunk() {
         sessions.entry(*hash).or_default().push(id.to_vec());
     }
-}
-
-/// Members of a due list with their times.
-pub(super) fn read_members(value: Value) -> Answer<Vec<(Vec<u8>, Time)>> {
-    let Value::Array(values) = value else {
-        return Err(reply::malformed());
-    };
-    let (pairs, _) = values.as_chunks::<2>();
-    let members = pairs.iter().map(|pair| match pair {
-        [Value::BulkString(member), score] => {
-            let score = read_score(score).ok_or_else(reply::malformed)?;
-            Ok((member.clone(), score))
-        }
-        _ => Err(reply::malformed()),
-    });
-    members.collect::<Result<_, StoreError>>()
-}
-
-fn read_score(value: &Value) -> Option<Time> {
-    let score = match value {
-        Value::Double(score) => *score,
-        Value::BulkString(text) => std::str::from_utf8(text).ok()?.parse::<f64>().ok()?,
-        _ => return None,
-    };
-    #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds")]
-    Some(Time::from_millis(score as i64))
 }

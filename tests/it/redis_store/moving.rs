@@ -16,7 +16,7 @@ use crate::support::values::state;
 use crate::support::world::plain_rotate;
 
 /// Where the only owner's keys are: which slot, and on which server.
-fn home_of_the_owner(cluster: &Cluster) -> (u16, usize) {
+pub(super) fn home_of_the_owner(cluster: &Cluster) -> (u16, usize) {
     for (index, server) in cluster.servers[..3].iter().enumerate() {
         let found = server.ask(&["KEYS", "tenure:{fleet:*}:o:*"]);
         let found: Vec<Vec<u8>> = redis::from_redis_value(found).expect("names");
@@ -31,7 +31,7 @@ fn home_of_the_owner(cluster: &Cluster) -> (u16, usize) {
     panic!("nobody has it");
 }
 
-async fn make(store: &dyn Store, place: &Place, number: usize) {
+pub(super) async fn make(store: &dyn Store, place: &Place, number: usize) {
     let name = CredentialName::new("token").expect("a good name");
     let create = Create {
         credentials: vec![(name, Sealed::new(*b"sealed"))],

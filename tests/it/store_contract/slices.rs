@@ -11,7 +11,7 @@ use tenure::session::refusal::Refusal;
 use tenure::store::inspection::{Found, Position};
 use tenure::store::{Place, Selector};
 
-use crate::support::backend::{Backend, Capability};
+use crate::support::backend::Backend;
 use crate::support::values::{number, state};
 use crate::support::world::{IDLE, LIFETIME, MOMENT, World, namespace, refusal};
 
@@ -235,12 +235,8 @@ pub(crate) async fn one_owner_with_many(backend: &dyn Backend) {
         let ids = all.iter().map(|found| found.session.id.clone());
         let ids = ids.collect::<BTreeSet<_>>();
         assert!(slices >= ids.len() / most, "{most}");
-        if backend.is_without(Capability::SteadySearches) {
-            assert!(ids.is_subset(&made), "{most}");
-        } else {
-            assert_eq!(all.len(), made.len(), "{most}");
-            assert_eq!(ids, made);
-        }
+        assert_eq!(all.len(), made.len(), "{most}");
+        assert_eq!(ids, made);
     }
 }
 

@@ -45,8 +45,6 @@ pub(crate) enum Capability {
     Durability,
     /// It counts sessions and bytes itself, and refuses more than it is told.
     Bounds,
-    /// A search that goes on slice by slice sees each session once, whatever happens to the servers meanwhile.
-    SteadySearches,
 }
 
 /// Moves a store's time.
@@ -280,19 +278,10 @@ impl Backend for Redis {
     }
 
     fn lacks(&self) -> &'static [(Capability, &'static str)] {
-        const BOUNDS: (Capability, &str) = (
+        &[(
             Capability::Bounds,
             "how much it holds is Redis' own setting (maxmemory), for all instances at once",
-        );
-        const SEARCHES: (Capability, &str) = (
-            Capability::SteadySearches,
-            "a long list is read on with ZSCAN's cursor, which another server counts from another order",
-        );
-        if self.reshard.is_some() {
-            &[BOUNDS, SEARCHES]
-        } else {
-            &[BOUNDS]
-        }
+        )]
     }
 
     /// While slots move each case takes long, and a busy machine keeps servers apart for longer than a test waits: some
