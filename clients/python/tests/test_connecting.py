@@ -147,10 +147,10 @@ def test_a_call_has_ten_seconds_unless_told_otherwise() -> None:
     setattr(script, "GetSession", answer)  # noqa: B010
     with scripted(script) as address, tenure.sync.connect(address) as client:
         client.namespace("crm").owner("acme", "ada").get("session-0123456789")
-        client.namespace("crm").owner("acme", "ada").get("session-0123456789", timeout=3.0)
+        client.namespace("crm").owner("acme", "ada").get("session-0123456789", timeout=60.0)
     # gRPC rounds a deadline up on its way, so what arrives may be a little more than what was given.
     assert 5.0 < given[0] < 11.0
-    assert given[1] < 5.0
+    assert 11.0 < given[1] < 61.0
 
 
 class Certificates:
@@ -214,7 +214,7 @@ async def test_tls_with_asyncio(tls: testing.Server, certificates: Certificates)
 
 def test_an_unknown_authority_is_refused(tls: testing.Server) -> None:
     with pytest.raises(tenure.Unavailable):
-        use(tenure.sync.connect(tls.address, tls=True, timeout=2.0, retries=0))
+        use(tenure.sync.connect(tls.address, tls=True, retries=0))
 
 
 def test_mutual_tls(mutual: testing.Server, certificates: Certificates) -> None:
@@ -222,4 +222,4 @@ def test_mutual_tls(mutual: testing.Server, certificates: Certificates) -> None:
         tenure.sync.connect(mutual.address, ca=certificates.ca, cert=certificates.client, key=certificates.client_key)
     )
     with pytest.raises(tenure.Unavailable):
-        use(tenure.sync.connect(mutual.address, ca=certificates.ca, timeout=2.0, retries=0))
+        use(tenure.sync.connect(mutual.address, ca=certificates.ca, retries=0))

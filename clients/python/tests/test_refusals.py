@@ -27,7 +27,7 @@ async def test_who_waits_too_long_for_anothers_refresh(server: testing.Server) -
 
         async def refresh(_: tenure.RefreshLease) -> tenure.TokenSet:
             with pytest.raises(tenure.RefreshInProgress):
-                await credentials.with_fresh_token("t", never, timeout=2.0)
+                await credentials.with_fresh_token("t", never, timeout=5.0)
             return FRESH
 
         assert (await credentials.with_fresh_token("t", refresh)).token.access_token == "new"

@@ -113,13 +113,12 @@ def test_a_put_is_not_repeated(script: Script, address: str) -> None:
 
 
 def test_repetitions_stay_inside_the_deadline(script: Script, address: str) -> None:
-    script.last["GetSession"] = Fail(UNAVAILABLE, "STORE_UNAVAILABLE", 10.0)
-    started = time.monotonic()
+    script.last["GetSession"] = Fail(UNAVAILABLE, "STORE_UNAVAILABLE", 60.0)
+    # Had it waited for its end, it would be DeadlineExceeded.
     with tenure.sync.connect(address) as client, pytest.raises(tenure.Unavailable) as raised:
-        sessions(client).get(ID, timeout=1.0)
-    assert time.monotonic() - started < 5.0
+        sessions(client).get(ID, timeout=30.0)
     assert raised.value.reason == "STORE_UNAVAILABLE"
-    assert raised.value.retry_after == 10.0
+    assert raised.value.retry_after == 60.0
     assert len(script.asked) == 1
 
 
@@ -248,11 +247,11 @@ async def test_a_closed_client_says_so(address: str) -> None:
 
 
 async def test_closing_is_no_cancelling(script: Script, address: str) -> None:
-    entered = threading.Event()
+    entered, closed = threading.Event(), threading.Event()
 
     def slow(_: object) -> pb.GetSessionResponse:
         entered.set()
-        time.sleep(1)
+        closed.wait(30)
         return pb.GetSessionResponse()
 
     script.last["GetSession"] = slow
@@ -260,6 +259,7 @@ async def test_closing_is_no_cancelling(script: Script, address: str) -> None:
     calling = asyncio.create_task(client.namespace("crm").owner("acme", "ada").get(ID))
     await asyncio.to_thread(entered.wait, 10)
     await client.close()
+    closed.set()
     with pytest.raises(tenure.TenureError) as raised:
         await calling
     assert raised.value.reason == "CLIENT_CLOSED"

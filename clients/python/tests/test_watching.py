@@ -13,7 +13,7 @@ import pytest
 import tenure
 from tenure import testing
 
-from .scripted import Fail, Script, pb, scripted
+from .scripted import Fail, Script, pb, scripted, until
 
 
 def message(cursor: str, event_id: str = "") -> pb.WatchSessionsResponse:
@@ -120,14 +120,18 @@ async def test_closing_ends_an_iteration(server: testing.Server) -> None:
         watch = client.namespace("watch-closed").watch()
         await watch.start()
 
-        async def drain() -> int:
-            return len([event async for event in watch])
+        seen: list[object] = []
+
+        async def drain() -> None:
+            async for event in watch:
+                seen.append(event)
 
         draining = asyncio.create_task(drain())
         await client.namespace("watch-closed").owner("a", "b").create()
-        await asyncio.sleep(0.1)
+        await until(lambda: len(seen) == 1)
         await watch.close()
-        assert await asyncio.wait_for(draining, 10) == 1
+        await asyncio.wait_for(draining, 10)
+        assert len(seen) == 1
 
 
 async def test_closing_the_client_ends_an_iteration(server: testing.Server) -> None:

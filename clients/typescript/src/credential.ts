@@ -63,7 +63,8 @@ export function fromCredential(credential: wire.Credential | undefined): Credent
     case "oauth":
       return fromTokenSet(secret.value);
     case "opaque":
-      return secret.value;
+      // Its own bytes: what came with it stands beside them.
+      return secret.value.slice();
     default:
       throw malformed("a credential of a kind that this client knows");
   }

@@ -53,8 +53,6 @@ export interface FreshTokenOptions extends CallOptions {
 const rpc = CredentialService.method;
 const defaultMinValidityMs = 60_000;
 const defaultTimeoutMs = 60_000;
-// How much earlier than the deadline the service ends its waiting, so that its answer arrives.
-const lastMomentMs = 200;
 // How long whoever aborted waits until the lease is given back.
 const longestFarewellMs = 1_000;
 
@@ -121,7 +119,7 @@ export class Credentials {
       {
         ...this.#named(name),
         staleVersion: BigInt(checkedInteger("rejected.version", staleVersion)),
-        wait: toDuration("timeoutMs", Math.max(leftMs - lastMomentMs, 0)),
+        wait: toDuration("timeoutMs", waitMs(leftMs)),
         ...(options.leaseTtlMs !== undefined && { leaseTtl: toDuration("leaseTtlMs", options.leaseTtlMs) }),
       },
       { ...options, timeoutMs: leftMs },
@@ -208,4 +206,9 @@ function freshToken(name: string, { credential, version }: StoredCredential): Fr
     throw new InvalidValueError(name, "is not an OAuth token set");
   }
   return veiled({ ...credential, version });
+}
+
+/** How long the service may wait: a tenth less than there is, so that its answer arrives, also on a busy machine. */
+function waitMs(leftMs: number): number {
+  return Math.max(leftMs - Math.min(Math.max(leftMs / 10, 200), 1000), 0);
 }

@@ -54,9 +54,9 @@ describe("addresses", () => {
     await using silent = await silence();
     const calls: number[] = [0];
     const good = await counted(calls, 0);
-    const pings = { keepaliveIntervalMs: 100, keepaliveTimeoutMs: 200 };
+    const pings = { keepaliveIntervalMs: 100, keepaliveTimeoutMs: 1000 };
     using tenure = connect([silent.address, good.url], { env: {}, ...pings });
-    await tenure.namespace("crm").owner("acme", "ada").get("some-session-id-1", { timeoutMs: 5000 });
+    await tenure.namespace("crm").owner("acme", "ada").get("some-session-id-1", { timeoutMs: 30_000 });
     assert.deepEqual(calls, [1]);
     await good.stop();
   });
@@ -64,13 +64,12 @@ describe("addresses", () => {
   it("that never complete a handshake cost no more than the time to connect", async () => {
     await using silent = await silence();
     using tenure = connect(`https://${silent.address}`, { env: {}, connectTimeoutMs: 200, retries: 0 });
-    const start = performance.now();
-    const call = tenure.namespace("crm").owner("acme", "ada").get("some-session-id-1", { timeoutMs: 5000 });
+    const call = tenure.namespace("crm").owner("acme", "ada").get("some-session-id-1", { timeoutMs: 30_000 });
+    // With the whole deadline it would be a DeadlineExceededError.
     await assert.rejects(
       call,
       (error) => error instanceof UnavailableError && error.message.includes("within 0.2 s"),
     );
-    assert(performance.now() - start < 4000);
   });
 });
 
@@ -78,11 +77,11 @@ describe("a lost connection", () => {
   it("is made anew", async () => {
     const listen = await freePort();
     const first = await service({ listen });
-    using tenure = first.connect();
+    using tenure = first.connect({ retries: 1 });
     const sessions = tenure.namespace("crm").owner("acme", "ada");
     await sessions.create();
     await first.stop("SIGKILL");
-    await assert.rejects(sessions.create({ timeoutMs: 300 }), UnavailableError);
+    await assert.rejects(sessions.create(), UnavailableError);
     const second = await service({ listen });
     await sessions.create();
     await second.stop();

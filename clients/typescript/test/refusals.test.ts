@@ -36,7 +36,7 @@ describe("the real service", () => {
     const { credentials } = await sessionWith(tenure.namespace("crm").owner("acme", "ada"));
     const fresh = await credentials.withFreshToken("t", async () => {
       await assert.rejects(
-        credentials.withFreshToken("t", never, { timeoutMs: 2_000 }),
+        credentials.withFreshToken("t", never, { timeoutMs: 5_000 }),
         RefreshInProgressError,
       );
       return tokens("fresh", 3_600_000);

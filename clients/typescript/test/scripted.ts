@@ -63,7 +63,8 @@ export function refusal(
   const error = new ConnectError("in words", code);
   error.details.push({ desc: ErrorInfoSchema, value: { reason, domain: "tenure", metadata } });
   if (retryAfterMs !== undefined) {
-    const retryDelay = { seconds: 0n, nanos: retryAfterMs * 1e6 };
+    const seconds = Math.trunc(retryAfterMs / 1000);
+    const retryDelay = { seconds: BigInt(seconds), nanos: (retryAfterMs - seconds * 1000) * 1e6 };
     error.details.push({ desc: RetryInfoSchema, value: { retryDelay } });
   }
   return error;

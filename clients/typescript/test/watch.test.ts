@@ -79,7 +79,9 @@ describe("watch", () => {
           yield { cursor: "start" };
           yield event("1", "one");
           yield { cursor: "beat" };
-          await pause(50);
+          while (watch.cursor !== "beat") {
+            await pause(1);
+          }
           running.cut();
         } else if (cursors.length === 2) {
           throw unavailable();
@@ -121,7 +123,8 @@ describe("watch", () => {
     using tenure = connect(running.url, { env: {} });
     const watch = tenure.namespace("crm").watch({ longestSilenceMs: 200 });
     const item = await next(watch);
-    assert(item.kind === "CREATED" && opened === 2);
+    // A slow machine may fall silent for so long once more.
+    assert(item.kind === "CREATED" && opened >= 2);
     watch.close();
     await running.stop();
   });

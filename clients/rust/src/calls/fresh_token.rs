@@ -18,8 +18,12 @@ use crate::transport::{Call, CallOptions, Stub};
 const DEFAULT_LEEWAY: Duration = Duration::from_mins(1);
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
-/// How much earlier than the call's deadline the service ends its waiting, so that its answer arrives.
-const LAST_MOMENT: Duration = Duration::from_millis(200);
+
+/// How much earlier than the call's deadline the service ends its waiting, so that its answer arrives, also on a busy
+/// machine.
+fn last_moment(left: Duration) -> Duration {
+    (left / 10).clamp(Duration::from_millis(200), Duration::from_secs(1))
+}
 
 /// A token set being made sure of.
 #[must_use = "a call is sent by `.await`"]
@@ -102,7 +106,7 @@ impl<F> FreshToken<'_, F> {
             current.version
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        let wait = left.saturating_sub(LAST_MOMENT);
+        let wait = left.saturating_sub(last_moment(left));
         let message = named!(
             credential.place,
             credential.name.clone(),

@@ -117,7 +117,7 @@ async fn a_call_has_ten_seconds_unless_told_otherwise() {
     let ada = tenure.namespace("crm").owner("acme", "ada");
     ada.get(ID).await.expect("read");
     ada.get(ID)
-        .timeout(Duration::from_secs(3))
+        .timeout(Duration::from_mins(1))
         .await
         .expect("read");
     let seconds = |text: &String| {
@@ -132,7 +132,7 @@ async fn a_call_has_ten_seconds_unless_told_otherwise() {
     };
     let given: Vec<_> = sent(&service, "grpc-timeout").iter().map(seconds).collect();
     assert!(given[0] > 5.0 && given[0] <= 10.0, "{given:?}");
-    assert!(given[1] <= 3.0, "{given:?}");
+    assert!(given[1] > 10.0 && given[1] <= 60.0, "{given:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use tenure_client::proto::v1;
 use tenure_client::{Code, Credential, Credentials, Error, ErrorKind, RefreshLease, TokenSet};
 
+use tokio::sync::Notify;
+
 use super::scripted::{Answer, Scripted, fail, say};
 
 const ID: &str = "session-0123456789";
@@ -150,26 +152,23 @@ async fn a_failure_gives_the_lease_back_and_is_the_callers() {
 #[tokio::test]
 async fn a_refresh_that_nobody_waits_for_gives_the_lease_back() {
     let (service, credentials) = service();
+    let refreshing = Notify::new();
     let hanging = credentials
-        .with_fresh_token("github", |_| std::future::pending::<Result<_, Error>>())
+        .with_fresh_token("github", |_| {
+            refreshing.notify_one();
+            std::future::pending::<Result<_, Error>>()
+        })
         .into_future();
-    tokio::time::timeout(Duration::from_millis(300), hanging)
-        .await
-        .expect_err("given up");
-    for _ in 0..200 {
-        if let Some(given_back) = service
-            .requests::<v1::AbandonRefreshRequest>("AbandonRefresh")
-            .first()
-        {
-            assert_eq!(
-                (given_back.lease_id.as_str(), given_back.uncertain),
-                ("l-1", true)
-            );
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::select! {
+        _ = hanging => panic!("nobody refreshed"),
+        () = refreshing.notified() => {}
     }
-    panic!("it was not given back");
+    service.until_asked("AbandonRefresh", 1).await;
+    let given_back = &service.requests::<v1::AbandonRefreshRequest>("AbandonRefresh")[0];
+    assert_eq!(
+        (given_back.lease_id.as_str(), given_back.uncertain),
+        ("l-1", true)
+    );
 }
 
 #[tokio::test]
@@ -247,21 +246,16 @@ async fn a_result_is_stored_although_the_caller_gives_up() {
     let away = fail(
         Code::Unavailable,
         "STORE_UNAVAILABLE",
-        Some(Duration::from_millis(300)),
+        Some(Duration::from_secs(1)),
     );
     let stored = say(&v1::CompleteRefreshResponse { version: 2 });
     service.answers("CompleteRefresh", [away, stored]);
     let giving_up = credentials
         .with_fresh_token("github", refresh)
         .into_future();
-    tokio::time::timeout(Duration::from_millis(150), giving_up)
-        .await
-        .expect_err("given up");
-    for _ in 0..100 {
-        if service.asked("CompleteRefresh").len() == 2 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    tokio::select! {
+        _ = giving_up => panic!("it was stored at once"),
+        () = service.until_asked("CompleteRefresh", 1) => {}
     }
-    panic!("it was not repeated");
+    service.until_asked("CompleteRefresh", 2).await;
 }

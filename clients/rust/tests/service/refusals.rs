@@ -25,7 +25,7 @@ async fn who_waits_too_long_for_anothers_refresh_is_told() {
     let (_server, _, _, credentials) = stale(&[]).await;
     let done = credentials.with_fresh_token("t", async |_| {
         let waiting = credentials.with_fresh_token("t", never);
-        let error = waiting.timeout(Duration::from_secs(2)).await;
+        let error = waiting.timeout(Duration::from_secs(5)).await;
         assert_eq!(
             *error.expect_err("too late").kind(),
             ErrorKind::RefreshInProgress

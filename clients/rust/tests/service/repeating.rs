@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use tenure_client::proto::v1;
 use tenure_client::{Code, ErrorKind, Sessions, Tenure};
-use tokio::time::Instant;
 
 use super::scripted::{Answer, Scripted, fail, say};
 
@@ -128,19 +127,18 @@ async fn the_service_says_when_to_repeat_and_the_deadline_ends_it() {
     let asked = service.asked("GetSession");
     assert!(asked[1].at - asked[0].at >= wait);
 
-    let long = Duration::from_secs(10);
+    // Had it waited for its end, the deadline would have passed.
+    let long = Duration::from_mins(1);
     service.answers(
         "GetSession",
         [fail(Code::Unavailable, "SHUTTING_DOWN", Some(long))],
     );
-    let start = Instant::now();
-    let get = sessions(&tenure).get(ID).timeout(Duration::from_secs(1));
+    let get = sessions(&tenure).get(ID).timeout(Duration::from_secs(30));
     let error = get.await.expect_err("away");
     assert_eq!(
         (error.reason(), error.retry_after()),
         ("SHUTTING_DOWN", Some(long))
     );
-    assert!(start.elapsed() < Duration::from_secs(5));
 
     service.answers("GetSession", [Answer::Hang]);
     let get = sessions(&tenure).get(ID).timeout(wait);

@@ -120,6 +120,15 @@ impl Scripted {
             .collect()
     }
 
+    /// Waits until a method was asked so often.
+    pub(crate) async fn until_asked(&self, method: &str, times: usize) {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.asked(method).len() < times {
+            assert!(Instant::now() < patience, "{method} was not asked");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub(crate) fn requests<M: Message + Default>(&self, method: &str) -> Vec<M> {
         let asked = self.asked(method).into_iter();
         asked

@@ -1,10 +1,10 @@
 // Connections to all addresses, used in turn.
 
-import type { ClientHttp2Session, SecureClientSessionOptions } from "node:http2";
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from "node:http2";
+import type { SecureClientSessionOptions } from "node:http2";
 
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { UniversalClientFn } from "@connectrpc/connect/protocol";
-import { createNodeHttpClient, Http2SessionManager } from "@connectrpc/connect-node";
+import { Http2SessionManager } from "@connectrpc/connect-node";
 
 import { untilAborted } from "./abort.js";
 
@@ -16,9 +16,6 @@ export interface ConnectionOptions {
   readonly tls: SecureClientSessionOptions;
 }
 
-/** The base of the requests that {@link Addresses} is given; each gets that of its address instead. */
-export const anyUrl = "http://tenure.invalid";
-
 /** After a failure to connect, an address is left out for so long while others are there. */
 const restMs = 1000;
 
@@ -29,7 +26,8 @@ class Address {
   #connecting: Promise<void> | undefined;
   /** Until when it is left out. */
   restsUntil = 0;
-  readonly send: UniversalClientFn;
+  /** The connections whose errors are listened to. */
+  readonly #heard = new WeakSet<ClientHttp2Session>();
 
   constructor(url: string, options: ConnectionOptions) {
     const keepalive = {
@@ -37,12 +35,8 @@ class Address {
       pingTimeoutMs: options.keepaliveTimeoutMs,
       pingIdleConnection: true,
     };
-    const manager = new Http2SessionManager(url, keepalive, options.tls);
-    const guarded = guard(manager);
-    const client = createNodeHttpClient({ httpVersion: "2", sessionProvider: () => guarded });
-    this.#manager = manager;
+    this.#manager = new Http2SessionManager(url, keepalive, options.tls);
     this.#connectTimeoutMs = options.connectTimeoutMs;
-    this.send = (request) => client({ ...request, url: url + request.url.slice(anyUrl.length) });
   }
 
   get ready(): boolean {
@@ -75,35 +69,22 @@ class Address {
     }
   }
 
+  async open(path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
+    const stream = await this.#manager.request("POST", path, headers, {});
+    const session = stream.session as ClientHttp2Session | undefined;
+    // When a connection is told to go away, or a ping is not answered, connect-node destroys it and may no longer
+    // listen when Node.js reports that: an unheard "error" would end the process (connect-es, issue 1768). The calls
+    // themselves learn of it in another way.
+    if (session !== undefined && !this.#heard.has(session)) {
+      this.#heard.add(session);
+      session.on("error", () => undefined);
+    }
+    return stream;
+  }
+
   close(reason: ConnectError): void {
     this.#manager.abort(reason);
   }
-}
-
-type Connections = Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead">;
-
-/**
- * When a connection is told to go away, or a ping is not answered, connect-node destroys it and may no longer
- * listen when Node.js reports that: an unheard "error" would end the process (connect-es, issue 1768). This
- * listener hears it; the calls themselves learn of it in another way.
- */
-function guard(manager: Http2SessionManager): Connections {
-  const heard = new WeakSet<ClientHttp2Session>();
-  return {
-    authority: manager.authority,
-    notifyResponseByteRead: (stream) => {
-      manager.notifyResponseByteRead(stream);
-    },
-    request: async (...request) => {
-      const stream = await manager.request(...request);
-      const { session } = stream;
-      if (session !== undefined && !heard.has(session as ClientHttp2Session)) {
-        heard.add(session as ClientHttp2Session);
-        session.on("error", () => undefined);
-      }
-      return stream;
-    },
-  };
 }
 
 /** Sends each request to the next address that can be reached. */
@@ -116,15 +97,16 @@ export class Addresses {
     this.#addresses = urls.map((url) => new Address(url, options));
   }
 
-  readonly send: UniversalClientFn = (request) => {
+  /** A stream for a request, whose body is still to be sent. */
+  open(path: string, headers: OutgoingHttpHeaders, signal: AbortSignal): Promise<ClientHttp2Stream> {
     const next = this.#addresses[this.#turn % this.#addresses.length];
     // The usual case: no other address has to be tried, and nothing waits.
     if (next?.ready === true && this.#closed === undefined) {
       this.#turn++;
-      return next.send(request);
+      return next.open(path, headers);
     }
-    return this.#reachable(request.signal).then((address) => address.send(request));
-  };
+    return this.#reachable(signal).then((address) => address.open(path, headers));
+  }
 
   close(): void {
     this.#closed = new ConnectError("this client was closed", Code.FailedPrecondition);
@@ -133,7 +115,7 @@ export class Addresses {
     }
   }
 
-  async #reachable(signal: AbortSignal | undefined): Promise<Address> {
+  async #reachable(signal: AbortSignal): Promise<Address> {
     let failure: unknown = new ConnectError("there is no address", Code.Unavailable);
     for (const address of this.#inTurn()) {
       if (this.#closed !== undefined) {
@@ -143,10 +125,10 @@ export class Addresses {
         return address;
       }
       try {
-        await (signal === undefined ? address.connect() : untilAborted(address.connect(), signal));
+        await untilAborted(address.connect(), signal);
         return address;
       } catch (error) {
-        signal?.throwIfAborted();
+        signal.throwIfAborted();
         failure = error;
       }
     }

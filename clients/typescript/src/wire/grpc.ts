@@ -1,23 +1,27 @@
-// gRPC over HTTP/2, by connect-es.
+// gRPC over HTTP/2: what makes a call of a request.
+
+import type { ClientHttp2Stream } from "node:http2";
 
 import type {
   DescMessage,
+  DescMethod,
   DescMethodServerStreaming,
   DescMethodUnary,
   MessageInitShape,
   MessageShape,
 } from "@bufbuild/protobuf";
-import type { ContextValues, Interceptor, Transport } from "@connectrpc/connect";
-import { createContextValues } from "@connectrpc/connect";
-import { createTransport } from "@connectrpc/connect/protocol-grpc";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 
-import { InvalidValueError, TenureError } from "../errors.js";
+import { InvalidValueError, malformed, TenureError } from "../errors.js";
 import type { CallOptions, TokenSource, Wire } from "../wire.js";
+import { untilAborted } from "./abort.js";
 import type { ConnectionOptions } from "./addresses.js";
-import { Addresses, anyUrl } from "./addresses.js";
+import { Addresses } from "./addresses.js";
+import { answered, answers, framed } from "./exchange.js";
 import { failed } from "./failure.js";
-import { bearer, checkedToken, proof, traceContext, userToken } from "./headers.js";
-import { retries } from "./retry.js";
+import { checkedToken, RequestHeaders } from "./headers.js";
+import { isSafe, Retries } from "./retry.js";
 
 /** How the service is reached. */
 export interface GrpcOptions extends ConnectionOptions {
@@ -29,51 +33,47 @@ export interface GrpcOptions extends ConnectionOptions {
   readonly retries: number;
 }
 
-// Answers may be larger than requests: a page of sessions with their state.
-const largestAnswer = 64 * 1024 * 1024;
 const largestTimeoutMs = 99_999_999;
 
 /** The wire that everything else uses. */
 export function grpcWire(options: GrpcOptions): Wire {
-  const addresses = new Addresses(options.urls, options);
-  const interceptors: Interceptor[] = [traceContext(), retries(options.retries), proof()];
-  if (options.token !== undefined) {
-    interceptors.push(bearer(options.token));
-  }
-  const transport = createTransport({
-    baseUrl: anyUrl,
-    httpClient: addresses.send,
-    interceptors,
-    useBinaryFormat: true,
-    acceptCompression: [],
-    sendCompression: null,
-    compressMinBytes: largestAnswer,
-    readMaxBytes: largestAnswer,
-    writeMaxBytes: largestAnswer,
+  return new GrpcWire({
+    options,
+    addresses: new Addresses(options.urls, options),
+    headers: new RequestHeaders(options.token),
+    retries: new Retries(options.retries),
   });
-  return new GrpcWire(transport, addresses, options);
+}
+
+/** What all wires of a client share. */
+interface Shared {
+  readonly options: GrpcOptions;
+  readonly addresses: Addresses;
+  readonly headers: RequestHeaders;
+  readonly retries: Retries;
 }
 
 class GrpcWire implements Wire {
-  constructor(
-    private readonly transport: Transport,
-    private readonly addresses: Addresses,
-    private readonly options: GrpcOptions,
-    private readonly userToken?: TokenSource,
-  ) {}
+  readonly #shared: Shared;
+  readonly #userToken: TokenSource | undefined;
+
+  constructor(shared: Shared, userToken?: TokenSource) {
+    this.#shared = shared;
+    this.#userToken = userToken;
+  }
 
   get timeoutMs(): number {
-    return this.options.timeoutMs;
+    return this.#shared.options.timeoutMs;
   }
 
   proving(token: TokenSource): Wire {
-    if (!this.options.confidential) {
+    if (!this.#shared.options.confidential) {
       throw unencrypted("userToken");
     }
     if (typeof token === "string") {
       checkedToken("userToken", token);
     }
-    return new GrpcWire(this.transport, this.addresses, this.options, token);
+    return new GrpcWire(this.#shared, token);
   }
 
   async call<I extends DescMessage, O extends DescMessage>(
@@ -82,19 +82,20 @@ class GrpcWire implements Wire {
     options: CallOptions = {},
   ): Promise<MessageShape<O>> {
     const timeoutMs = checkedTimeout(options.timeoutMs ?? this.timeoutMs);
-    options.signal?.throwIfAborted();
+    const limit = new Limit(timeoutMs, options.signal);
+    const { signal } = limit;
     try {
-      const answer = await this.transport.unary(
-        method,
-        options.signal,
-        timeoutMs,
-        headers(options),
-        request,
-        this.contextValues(),
-      );
-      return answer.message;
+      const message = create(method.input, request);
+      const body = framed(toBinary(method.input, message));
+      const attempt = (leftMs: number) => answered(this.#open(method, signal, options, leftMs), body, signal);
+      const answer = await (isSafe(method, message)
+        ? this.#shared.retries.run(attempt, timeoutMs, signal)
+        : attempt(timeoutMs));
+      return decoded(method.output, answer);
     } catch (error) {
       throw told(error, options.signal);
+    } finally {
+      limit.clear();
     }
   }
 
@@ -104,34 +105,65 @@ class GrpcWire implements Wire {
     options: CallOptions = {},
   ): AsyncIterable<MessageShape<O>> {
     const timeoutMs = options.timeoutMs === undefined ? undefined : checkedTimeout(options.timeoutMs);
-    options.signal?.throwIfAborted();
-    // The transport's iterator cannot be told to stop: whoever leaves the loop ends the call by a signal.
-    const left = new AbortController();
-    const signal =
-      options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
+    const limit = new Limit(timeoutMs, options.signal);
+    const { signal } = limit;
     try {
-      const answer = await this.transport.stream(
-        method,
-        signal,
-        timeoutMs,
-        headers(options),
-        once(request),
-        this.contextValues(),
-      );
-      yield* answer.message;
+      const body = framed(toBinary(method.input, create(method.input, request)));
+      const opening = this.#open(method, signal, options, timeoutMs);
+      for await (const message of answers(opening, body, signal)) {
+        yield decoded(method.output, message);
+      }
     } catch (error) {
       throw told(error, options.signal);
     } finally {
-      left.abort();
+      limit.clear();
     }
   }
 
   close(): void {
-    this.addresses.close();
+    this.#shared.addresses.close();
   }
 
-  private contextValues(): ContextValues | undefined {
-    return this.userToken === undefined ? undefined : createContextValues().set(userToken, this.userToken);
+  async #open(
+    method: DescMethod,
+    signal: AbortSignal,
+    { correlationId }: CallOptions,
+    timeoutMs: number | undefined,
+  ): Promise<ClientHttp2Stream> {
+    const { addresses, headers } = this.#shared;
+    const own = headers.of({ userToken: this.#userToken, correlationId, timeoutMs });
+    const path = `/${method.parent.typeName}/${method.name}`;
+    return addresses.open(path, own instanceof Promise ? await untilAborted(own, signal) : own, signal);
+  }
+}
+
+/** Until when a call goes on: its deadline, or its caller's signal. Both in one controller, since each call makes one. */
+class Limit {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #caller: AbortSignal | undefined;
+  readonly #leave = (): void => {
+    this.#controller.abort(this.#caller?.reason);
+  };
+
+  constructor(timeoutMs: number | undefined, caller: AbortSignal | undefined) {
+    caller?.throwIfAborted();
+    this.#caller = caller;
+    caller?.addEventListener("abort", this.#leave);
+    if (timeoutMs !== undefined) {
+      this.#timer = setTimeout(() => {
+        this.#controller.abort(new ConnectError("the deadline passed", Code.DeadlineExceeded));
+      }, timeoutMs);
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#caller?.removeEventListener("abort", this.#leave);
   }
 }
 
@@ -150,12 +182,15 @@ function told(error: unknown, signal: AbortSignal | undefined): unknown {
   if (error instanceof TenureError) {
     return error;
   }
-  // What an interceptor of this client throws comes wrapped.
-  return error instanceof Error && error.cause instanceof TenureError ? error.cause : failed(error);
+  return failed(error);
 }
 
-function headers(options: CallOptions): Record<string, string> | undefined {
-  return options.correlationId === undefined ? undefined : { "tenure-correlation-id": options.correlationId };
+function decoded<O extends DescMessage>(schema: O, message: Uint8Array): MessageShape<O> {
+  try {
+    return fromBinary(schema, message);
+  } catch {
+    throw malformed("a message that can be read");
+  }
 }
 
 function checkedTimeout(timeoutMs: number): number {
@@ -163,9 +198,4 @@ function checkedTimeout(timeoutMs: number): number {
     throw new InvalidValueError("timeoutMs", `${String(timeoutMs)} is not more than 0`);
   }
   return Math.min(Math.ceil(timeoutMs), largestTimeoutMs);
-}
-
-async function* once<Value>(value: Value): AsyncIterable<Value> {
-  await Promise.resolve();
-  yield value;
 }

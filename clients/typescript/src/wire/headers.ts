@@ -1,38 +1,86 @@
 // What travels beside a request: who calls, for which user, and as part of which trace.
 
-import type { Interceptor } from "@connectrpc/connect";
-import { createContextKey } from "@connectrpc/connect";
+import type { OutgoingHttpHeaders } from "node:http2";
 
 import { CallerUnknownError, InvalidValueError, ownFailure } from "../errors.js";
 import type { TokenSource } from "../wire.js";
 
-/** Sends the token as `authorization: Bearer`. */
-export function bearer(token: TokenSource): Interceptor {
-  return (next) => async (request) => {
-    request.header.set("authorization", `Bearer ${await given("token", token)}`);
-    return next(request);
-  };
+/** What every request says about itself. */
+const always: OutgoingHttpHeaders = {
+  "content-type": "application/grpc+proto",
+  "user-agent": "tenure-typescript",
+  te: "trailers",
+};
+
+/** What one request says besides. */
+export interface Beside {
+  /** The token that proves the owner. */
+  readonly userToken: TokenSource | undefined;
+  readonly correlationId: string | undefined;
+  /** How long the service may take. */
+  readonly timeoutMs: number | undefined;
 }
 
-/** The token that proves the owner of a call. */
-export const userToken = createContextKey<TokenSource | undefined>(undefined);
+/** Makes the headers of each request. */
+export class RequestHeaders {
+  readonly #token: TokenSource | undefined;
+  readonly #trace = new TraceContext();
 
-/** Sends the user's token as `tenure-user-token`. */
-export function proof(): Interceptor {
-  return (next) => (request) => {
-    const token = request.contextValues.get(userToken);
-    if (token === undefined) {
-      return next(request);
+  constructor(token: TokenSource | undefined) {
+    this.#token = token;
+  }
+
+  /** Without a promise where nothing has to be asked for: each costs the call its turn. */
+  of(beside: Beside): OutgoingHttpHeaders | Promise<OutgoingHttpHeaders> {
+    const headers = { ...always };
+    if (beside.timeoutMs !== undefined) {
+      headers["grpc-timeout"] = `${String(beside.timeoutMs)}m`;
     }
-    return given("userToken", token).then((value) => {
-      request.header.set("tenure-user-token", value);
-      return next(request);
-    });
-  };
+    if (beside.correlationId !== undefined) {
+      headers["tenure-correlation-id"] = beside.correlationId;
+    }
+    const [token, userToken] = [this.#token, beside.userToken];
+    if (this.#trace.isReady && typeof token !== "function" && typeof userToken !== "function") {
+      this.#trace.inject(headers);
+      return withTokens(headers, token, userToken);
+    }
+    return this.#asking(headers, token, userToken);
+  }
+
+  async #asking(
+    headers: OutgoingHttpHeaders,
+    token: TokenSource | undefined,
+    userToken: TokenSource | undefined,
+  ): Promise<OutgoingHttpHeaders> {
+    await this.#trace.ready;
+    this.#trace.inject(headers);
+    return withTokens(headers, await given("token", token), await given("userToken", userToken));
+  }
 }
 
-async function given(option: string, token: TokenSource): Promise<string> {
-  return checkedToken(option, typeof token === "string" ? token : await called(option, token));
+function withTokens(
+  headers: OutgoingHttpHeaders,
+  token: string | undefined,
+  userToken: string | undefined,
+): OutgoingHttpHeaders {
+  if (token !== undefined) {
+    headers.authorization = `Bearer ${checkedToken("token", token)}`;
+  }
+  if (userToken !== undefined) {
+    headers["tenure-user-token"] = checkedToken("userToken", userToken);
+  }
+  return headers;
+}
+
+async function given(option: string, token: TokenSource | undefined): Promise<string | undefined> {
+  if (typeof token !== "function") {
+    return token;
+  }
+  try {
+    return await token();
+  } catch (error) {
+    throw new CallerUnknownError(ownFailure("UNAUTHENTICATED", `the ${option} callback failed`, error));
+  }
 }
 
 /** The token, if a header can hold it: a header's own error would show it. */
@@ -43,39 +91,37 @@ export function checkedToken(option: string, token: string): string {
   return token;
 }
 
-async function called(option: string, token: () => string | Promise<string>): Promise<string> {
-  try {
-    return await token();
-  } catch (error) {
-    throw new CallerUnknownError(ownFailure("UNAUTHENTICATED", `the ${option} callback failed`, error));
-  }
-}
-
 type OpenTelemetry = typeof import("@opentelemetry/api");
 
 const traceHeaders = ["traceparent", "tracestate"];
 
-/** Propagates the active trace context, and no baggage, where `@opentelemetry/api` is installed. */
-export function traceContext(): Interceptor {
-  let api: OpenTelemetry | undefined;
-  const loading = import("@opentelemetry/api").then(
-    (loaded) => (api = loaded),
-    () => undefined,
-  );
-  let settled = false;
-  void loading.finally(() => (settled = true));
-  const setter = {
-    set: (header: Headers, key: string, value: string) => {
-      if (traceHeaders.includes(key)) {
-        header.set(key, value);
-      }
-    },
-  };
-  return (next) => {
-    const inject: typeof next = (request) => {
-      api?.propagation.inject(api.context.active(), request.header, setter);
-      return next(request);
-    };
-    return (request) => (settled ? inject(request) : loading.then(() => inject(request)));
-  };
+const setter = {
+  set: (headers: OutgoingHttpHeaders, key: string, value: string) => {
+    if (traceHeaders.includes(key)) {
+      headers[key] = value;
+    }
+  },
+};
+
+/** The active trace context, without baggage, where `@opentelemetry/api` is installed. */
+class TraceContext {
+  #api: OpenTelemetry | undefined;
+  isReady = false;
+  /** Whether it is installed is known from then on. */
+  readonly ready: Promise<void>;
+
+  constructor() {
+    this.ready = import("@opentelemetry/api")
+      .then(
+        (api) => (this.#api = api),
+        () => undefined,
+      )
+      .then(() => {
+        this.isReady = true;
+      });
+  }
+
+  inject(headers: OutgoingHttpHeaders): void {
+    this.#api?.propagation.inject(this.#api.context.active(), headers, setter);
+  }
 }

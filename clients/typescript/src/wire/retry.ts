@@ -1,7 +1,6 @@
 // The one layer that repeats calls.
 
 import type { DescMethod } from "@bufbuild/protobuf";
-import type { Interceptor } from "@connectrpc/connect";
 import { ConnectError } from "@connectrpc/connect";
 
 import { TenureError } from "../errors.js";
@@ -57,51 +56,50 @@ export function pauseMs(repetition: number, random: () => number = Math.random):
   return Math.min(firstPauseMs * 2 ** (Math.min(repetition, 10) - 1), longestPauseMs) * random();
 }
 
-/** Repeats a call while that is safe, may help, and the deadline allows. */
-export function retries(most: number): Interceptor {
-  const budget = new Budget();
-  return (next) => async (request) => {
-    if (request.stream || !isSafe(request.method, request.message)) {
-      return next(request);
-    }
-    const start = performance.now();
-    let timeout: number | undefined;
+/** Repeats calls while that is safe, may help, and their deadline allows. */
+export class Retries {
+  readonly #most: number;
+  readonly #budget = new Budget();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Makes a call; an attempt is told how much of the call's time is left. */
+  async run<Answer>(
+    attempt: (leftMs: number) => Promise<Answer>,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const end = performance.now() + timeoutMs;
+    let left = timeoutMs;
     for (let repetition = 1; ; repetition++) {
       try {
-        const answer = await next(request);
-        budget.earn();
+        const answer = await attempt(left);
+        this.#budget.earn();
         return answer;
       } catch (thrown) {
         if (thrown instanceof TenureError) {
           throw thrown;
         }
         const error = ConnectError.from(thrown);
-        if (request.signal.aborted || repetition > most || !mayHelp(error) || !budget.spend()) {
+        if (signal.aborted || repetition > this.#most || !mayHelp(error) || !this.#budget.spend()) {
           throw thrown;
         }
         const pause = (retryAfterMs(error) ?? 0) + pauseMs(repetition);
-        timeout ??= timeoutOf(request.header);
-        const left = start + timeout - performance.now() - pause;
+        left = Math.ceil(end - performance.now() - pause);
         if (left <= 0) {
           throw thrown;
         }
-        await sleep(pause, request.signal);
-        if (left < Number.POSITIVE_INFINITY) {
-          request.header.set("grpc-timeout", `${String(Math.ceil(left))}m`);
-        }
+        await sleep(pause, signal);
       }
     }
-  };
+  }
 }
 
-function isSafe(method: DescMethod, message: object): boolean {
+/** Whether repeating a call has no second effect. */
+export function isSafe(method: DescMethod, message: object): boolean {
   return idempotent.has(method) || ("requestId" in message && message.requestId !== "");
-}
-
-/** What the transport made of the caller's deadline, in milliseconds. */
-function timeoutOf(header: Headers): number {
-  const timeout = /^(\d+)m$/.exec(header.get("grpc-timeout") ?? "");
-  return timeout === null ? Number.POSITIVE_INFINITY : Number(timeout[1]);
 }
 
 /** Waits, at most until the signal. Rejects with the signal's reason. */

@@ -17,9 +17,6 @@ from ._runtime import run, to_the_end
 
 Message = TypeVar("Message")
 
-_LAST_MOMENT = 0.2
-"""How much earlier than the deadline the service ends its waiting, so that its answer arrives."""
-
 _LONGEST_FAREWELL = 1.0
 
 
@@ -92,7 +89,7 @@ class Credentials:
             name,
             stale_version=current.version,
             lease_ttl=_requests.span_message(lease_ttl),
-            wait=_requests.span_message(max(left - _LAST_MOMENT, 0.0)),
+            wait=_requests.span_message(_wait(left)),
         )
         begun: pb.BeginRefreshResponse = self._connection.call("BeginRefresh", request, left)
         if begun.HasField("refreshed"):
@@ -144,3 +141,8 @@ class Credentials:
         except TenureError:
             return False
         return True
+
+
+def _wait(left: float) -> float:
+    """How long the service may wait: a tenth less than there is, so that its answer arrives in time."""
+    return max(left - min(max(0.1 * left, 0.2), 1.0), 0.0)
