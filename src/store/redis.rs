@@ -166,19 +166,23 @@ impl Shared {
         call.args(keys::wide_mark_fields(&place.owner))
     }
 
-    /// A call that changes an owner's record.
-    fn call_on_record(&self, script: &'static Script, place: &Place, spot: &Spot) -> Call {
-        let limits = &place.namespace.limits;
+    /// A call that changes what is there of an owner's record.
+    fn call_on_session(&self, script: &'static Script, place: &Place, spot: &Spot) -> Call {
         self.call_on_owner(script, place, spot)
             .absent(spot.keys.absent())
-            .key(spot.keys.due())
-            .key(spot.keys.ids())
             .key(spot.keys.events())
-            .key(spot.keys.counters())
-            .arg(spot.hash())
             .arg(pack::owner(&place.owner))
             .arg(self.log_length())
-            .arg(flag(counts_tenants(limits)))
+    }
+
+    /// A call that may make or end sessions.
+    fn call_on_record(&self, script: &'static Script, place: &Place, spot: &Spot) -> Call {
+        self.call_on_session(script, place, spot)
+            .key(spot.keys.due())
+            .key(spot.keys.ids())
+            .key(spot.keys.counters())
+            .arg(spot.hash())
+            .arg(flag(counts_tenants(&place.namespace.limits)))
     }
 
     /// The length of each cell's part of the log: more than its share, since what happens is not spread evenly.

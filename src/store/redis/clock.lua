@@ -1,5 +1,5 @@
 -- What a due list holds beside sessions, whose members begin with an owner's hash: never with sixteen zeros.
-local WALK, MARK = string.rep('\0', 16) .. 'w', string.rep('\0', 16) .. 'm'
+local WALK, MARK = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0w', '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0m'
 
 -- Who calls, in eight bytes: see CallerTag. ARGV: 1 the instance's clock and who calls, 2 a time set by hand ('' outside
 -- of tests).

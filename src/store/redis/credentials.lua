@@ -3,7 +3,7 @@
 -- The hash of a session's credentials is there from the first one on: 'd' the highest version that was destroyed,
 -- 'k' and a name a packed credential.
 local CREDENTIAL_NOT_FOUND, CREDENTIAL_CHANGED, LEASE_LOST = 14, 15, 16
-local NOBODY = string.rep('\0', 16)
+local NOBODY = '\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
 local id, field, KEPT = ARGV[13], ARGV[14], KEYS[9]
 
 local entry = entry_of(id)

@@ -44,7 +44,7 @@ end
 -- the ids of the records that are left alone, 16 bytes each; `longest` is how long any session lives.
 local function raised(mark, kind, till, spared, reason, at, longest)
   local made, logins = { till = -math.huge, spared = {} }, { till = -math.huge, spared = {} }
-  local why, set_at, spent_at, by = 0, -math.huge, -math.huge, string.rep('\0', 8)
+  local why, set_at, spent_at, by = 0, -math.huge, -math.huge, '\0\0\0\0\0\0\0\0'
   if mark then
     local pos
     made.till, logins.till, why, set_at, spent_at, by, pos = struct.unpack('<ddBddc8', mark)

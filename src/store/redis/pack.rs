@@ -112,6 +112,13 @@ fn put_long(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Six bytes, little end first: `I6` in the scripts. What is more stands for "as much as you like".
+pub(super) fn put_six(out: &mut Vec<u8>, number: impl TryInto<u64>) {
+    let most = (1 << 48) - 1;
+    let number = number.try_into().unwrap_or(most).min(most);
+    out.extend_from_slice(&number.to_le_bytes()[..6]);
+}
+
 /// What a UUID begins with, for which sixteen bytes do instead of its text. No other id holds such a byte.
 const UUID: u8 = 1;
 

@@ -13,6 +13,7 @@ const CLOCK: &str = include_str!("clock.lua");
 const RULES: &str = include_str!("rules.lua");
 const REQUESTS: &str = include_str!("requests.lua");
 const RECORD: &str = include_str!("record.lua");
+const OWNER: &str = include_str!("owner.lua");
 const MARK: &str = include_str!("mark.lua");
 const CREDENTIALS: &str = include_str!("credentials.lua");
 const WIRE: &str = include_str!("wire.lua");
@@ -28,7 +29,10 @@ pub(super) static READ: Lazy =
 
 pub(super) static CREATE: Lazy = Lazy::new(|| {
     let own = include_str!("create.lua");
-    joined("create", &[WITH_ROOM, CLOCK, RULES, REQUESTS, RECORD, own])
+    joined(
+        "create",
+        &[WITH_ROOM, CLOCK, RULES, REQUESTS, RECORD, OWNER, own],
+    )
 });
 
 pub(super) static UPDATE: Lazy = Lazy::new(|| {
@@ -41,17 +45,20 @@ pub(super) static UPDATE: Lazy = Lazy::new(|| {
 
 pub(super) static ROTATE: Lazy = Lazy::new(|| {
     let own = include_str!("rotate.lua");
-    joined("rotate", &[ALWAYS, CLOCK, RULES, REQUESTS, RECORD, own])
+    joined(
+        "rotate",
+        &[ALWAYS, CLOCK, RULES, REQUESTS, RECORD, OWNER, own],
+    )
 });
 
 pub(super) static END: Lazy = Lazy::new(|| {
     let own = include_str!("end.lua");
-    joined("end", &[ALWAYS, CLOCK, RULES, RECORD, own])
+    joined("end", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, own])
 });
 
 pub(super) static REVOKE: Lazy = Lazy::new(|| {
     let own = include_str!("revoke.lua");
-    joined("revoke", &[ALWAYS, CLOCK, RULES, RECORD, MARK, own])
+    joined("revoke", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, MARK, own])
 });
 
 pub(super) static RAISE: Lazy =
@@ -59,7 +66,7 @@ pub(super) static RAISE: Lazy =
 
 pub(super) static LIST: Lazy = Lazy::new(|| {
     let own = include_str!("list.lua");
-    joined("list", &[ALWAYS, CLOCK, RULES, RECORD, own])
+    joined("list", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, own])
 });
 
 pub(super) static SLICE: Lazy =
@@ -67,12 +74,12 @@ pub(super) static SLICE: Lazy =
 
 pub(super) static INSPECT: Lazy = Lazy::new(|| {
     let own = include_str!("inspect.lua");
-    joined("inspect", &[ALWAYS, CLOCK, RULES, RECORD, WIRE, own])
+    joined("inspect", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, WIRE, own])
 });
 
 pub(super) static KNOWS: Lazy = Lazy::new(|| {
     let own = include_str!("knows.lua");
-    joined("knows", &[ALWAYS, CLOCK, RULES, RECORD, own])
+    joined("knows", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, own])
 });
 
 pub(super) static CLAIM: Lazy = Lazy::new(|| {
@@ -82,7 +89,7 @@ pub(super) static CLAIM: Lazy = Lazy::new(|| {
 
 pub(super) static SETTLE: Lazy = Lazy::new(|| {
     let own = include_str!("settle.lua");
-    joined("settle", &[ALWAYS, CLOCK, RULES, RECORD, own])
+    joined("settle", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, own])
 });
 
 pub(super) static ORPHAN: Lazy =
@@ -98,17 +105,20 @@ pub(super) static SPENT: Lazy =
 
 pub(super) static LOST: Lazy = Lazy::new(|| {
     let own = include_str!("lost.lua");
-    joined("lost", &[ALWAYS, CLOCK, RULES, RECORD, own])
+    joined("lost", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, own])
 });
 
 pub(super) static ASSERT: Lazy = Lazy::new(|| {
     let own = include_str!("assert.lua");
-    joined("assert", &[ALWAYS, CLOCK, RULES, RECORD, own])
+    joined("assert", &[ALWAYS, CLOCK, RULES, RECORD, OWNER, own])
 });
 
 /// One that works on a credential.
 fn on_credential(name: &'static str, flags: &'static str, own: &'static str) -> Script {
-    joined(name, &[flags, CLOCK, RULES, RECORD, CREDENTIALS, own])
+    joined(
+        name,
+        &[flags, CLOCK, RULES, RECORD, OWNER, CREDENTIALS, own],
+    )
 }
 
 pub(super) static CREDENTIAL: Lazy =

@@ -1,7 +1,7 @@
 -- A slice of a cell's sessions: those that are alive, of owners who may be meant. Changes nothing.
 -- KEYS: 1 marks, then owner records. ARGV: 1, 2 clock; 3 to 5 '=' and tenant, user and issuer that are meant, or '';
 -- then for each owner its hash, how many ids, and these.
-local now, answer, at = clock(), {}, 6
+local now, answer, at, ending = clock(), {}, 6, rules()
 local function is_meant(wanted, part) return wanted == '' or wanted:sub(2) == part end
 for k = 2, #KEYS do
   local hash, first = ARGV[at], at + 2

@@ -1,15 +1,19 @@
 -- Changes single keys of a session and slides it: OwnerRecord::update. Never makes one.
--- KEYS: 8 content, 9 request. ARGV: see update.rs.
+-- KEYS: 5 content, 6 request. ARGV: 11 id, 12 the revision it must have or '', 13 fingerprint, 14 what is packed below,
+-- 15 MCP context, 16 labels, 17 the record that is meant, 18 sealed increments, each or ''; then the parts of the patch.
 local REVISION_MISMATCH, OTHER_RECORD, STATE_BYTES, STATE_KEYS = 5, 13, 1, 2
-local content = KEYS[8]
-local id, if_revision = ARGV[13], ARGV[14]
-local fingerprint, request_ttl = ARGV[15], tonumber(ARGV[16])
-local changes, watched, shows = ARGV[17] == '1', ARGV[18] == '1', ARGV[19] == '1'
-local max_bytes, max_keys = tonumber(ARGV[20]), tonumber(ARGV[21])
-local mcp, labels = ARGV[22], ARGV[23]
-local of_record, sealed_increments = ARGV[24], ARGV[25]
+local content = KEYS[5]
+local id, if_revision, fingerprint = ARGV[11], ARGV[12], ARGV[13]
+local request_ttl, max_bytes, max_keys, changes, watched, shows, sets, removes, adds, appends =
+  struct.unpack('<I6I6I6BBBI4I4I4I4', ARGV[14])
+local mcp, labels, of_record, sealed_increments = ARGV[15], ARGV[16], ARGV[17], ARGV[18]
+-- Where in the arguments the parts of the patch are.
+local set_first, remove_first = 19, 19 + 2 * sets
+local add_first = remove_first + removes
+local append_first = add_first + 3 * adds
+local set_last, remove_last, add_last, append_last = remove_first - 1, add_first - 1, append_first - 1, #ARGV
 
-local outcome, reused = outcome_of(KEYS[9], fingerprint, now)
+local outcome, reused = outcome_of(KEYS[6], fingerprint, now)
 if reused then return reused end
 if outcome then return replay(outcome) end
 local entry = entry_of(id)
@@ -17,25 +21,15 @@ local refused = refusal(entry[1], entry[2], id, marks, now)
 if refused then return refused end
 local marker = redis.call('HGET', content, '.')
 if not marker then return { LOST } end
-local session = parse(entry[1])
-if of_record ~= '' and of_record ~= session.record_id then return { OTHER_RECORD } end
-if if_revision ~= '' and tonumber(if_revision) ~= session.revision then
-  return { REVISION_MISMATCH, session.revision }
-end
-
--- The parts of the patch, one behind the other, each with its number of arguments before it.
-local at = 26
-local function part()
-  local first = at + 1
-  at = first + tonumber(ARGV[at])
-  return first, at - 1
-end
-local set_first, set_last = part()
-local remove_first, remove_last = part()
-local add_first, add_last = part()
-local append_first, append_last = part()
+-- What lies before and behind these stays as it is, and is not taken apart.
+local packed = entry[1]
+local revision, size, keys, record_id = struct.unpack('<I6I4I4c16', packed, 32)
+if of_record ~= '' and of_record ~= record_id then return { OTHER_RECORD } end
+if if_revision ~= '' and tonumber(if_revision) ~= revision then return { REVISION_MISMATCH, revision } end
 
 local writes, increments, packed_increments = {}, {}, {}
+local incremented, appended
+if adds + appends > 0 then incremented, appended = arithmetic() end
 for i = add_first, add_last, 3 do
   local value = redis.call('HGET', content, ARGV[i])
   local sum, fault = incremented(value, tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]))
@@ -52,7 +46,6 @@ for i = append_first, append_last, 3 do
   writes[#writes + 1] = { ARGV[i], list }
 end
 
-local size, keys = session.size, session.keys
 local function resize(key, old_len, new_len)
   -- A field is its key behind one character.
   local key_len = #key - 1
@@ -79,18 +72,21 @@ for _, write in ipairs(writes) do redis.call('HSET', content, write[1], write[2]
 in_chunks('HSET', content, set_first, set_last)
 if first_seal then redis.call('HSET', content, '.', 's') end
 in_chunks('HDEL', content, remove_first, remove_last)
-session.size, session.keys = size, keys
-if changes then session.revision = session.revision + 1 end
-if labels ~= '' then session.labels = labels end
+if changes == 1 then revision = revision + 1 end
+packed = packed:sub(1, 31) .. struct.pack('<I6I4I4', revision, size, keys) .. packed:sub(46)
+if labels ~= '' then
+  local session = parse(packed)
+  session.labels = labels
+  packed = pack(session)
+end
 local use = slid(entry[2], now)
-local packed = pack(session)
 redis.call('HSET', OWNER, 'm:' .. id, packed, 'u:' .. id, use)
 if mcp ~= '' then
   redis.call('HSET', OWNER, 'x:' .. id, mcp)
   entry[3] = mcp
 end
-if changes and watched then event(UPDATED_EVENT, now, id, session) end
-remember(KEYS[9], fingerprint, request_ttl, now,
-  session_outcome(id, 0, session.revision,
+if changes + watched == 2 then event(UPDATED_EVENT, now, id, parse(packed)) end
+remember(KEYS[6], fingerprint, request_ttl, now,
+  session_outcome(id, 0, revision,
     struct.pack('<I4', #sealed_increments) .. sealed_increments .. table.concat(packed_increments)))
-return { DONE, id, packed, use, entry[3], entry[4], shows and redis.call('HGETALL', content), increments }
+return { DONE, id, packed, use, entry[3], entry[4], shows == 1 and redis.call('HGETALL', content), increments }

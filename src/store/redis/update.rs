@@ -4,8 +4,9 @@ use super::link::Call;
 use super::pack::Reader;
 use super::read::field;
 use super::reply::{self, Fields, Reply};
-use super::{Shared, flag, number, optional, pack, scripts};
+use super::{Shared, number, optional, pack, scripts};
 use crate::session::credentials::Sealed;
+use crate::session::limits::Limits;
 use crate::session::names::SessionId;
 use crate::session::owner_record::{Update, Updated};
 use crate::session::refusal::{EndReason, Refusal};
@@ -25,34 +26,21 @@ impl Shared {
             .of_session(&place.namespace.name, &place.owner, id);
         let limits = &place.namespace.limits;
         let request = update.request.as_ref();
-        let changes = !update.changes_nothing();
+        let fingerprint = request.map(|request| request.fingerprint.to_le_bytes().to_vec());
+        let of_record = update.of_record.map(|id| id.0.to_le_bytes().to_vec());
+        let sealed_increments = update.sealed_increments.as_ref();
         let call = self
-            .call_on_record(&scripts::UPDATE, place, &spot)
+            .call_on_session(&scripts::UPDATE, place, &spot)
             .key(spot.content(id))
             .request_key(&spot, Rpc::Update, request)
             .arg(pack::id(id))
             .arg(optional(update.if_revision))
-            .request_args(request, limits)
-            .arg(flag(changes))
-            .arg(flag(limits.watch_updates))
-            .arg(flag(update.show_state))
-            .arg(number(limits.state_bytes))
-            .arg(number(limits.state_keys))
+            .arg(fingerprint.unwrap_or_default())
+            .arg(plan(update, limits))
             .arg(pack::mcp(update.mcp.as_ref()))
             .arg(pack::labels(update.labels.as_ref()))
-            .arg(
-                update
-                    .of_record
-                    .map(|id| id.0.to_le_bytes().to_vec())
-                    .unwrap_or_default(),
-            )
-            .arg(
-                update
-                    .sealed_increments
-                    .as_ref()
-                    .map(Sealed::as_bytes)
-                    .unwrap_or_default(),
-            );
+            .arg(of_record.unwrap_or_default())
+            .arg(sealed_increments.map(Sealed::as_bytes).unwrap_or_default());
         let call = add_patch(call, &update.patch);
         match reply::read(self.link.call(&call).await?)? {
             Reply::Done(mut fields) => updated(&mut fields, update),
@@ -66,20 +54,48 @@ impl Shared {
     }
 }
 
-/// Adds the parts of a patch, each behind the number of its arguments.
-fn add_patch(mut call: Call, patch: &Patch) -> Call {
-    let set = patch.set.as_ref().map(|set| set.entries());
-    let set = set.unwrap_or_default();
-    call = call.arg(number(set.len() * 2));
-    for (key, value) in set {
-        call = call.arg(field(key)).arg(value);
+/// All that is a number, in one argument: each costs Redis about as much as a step of the script. See `update.lua`.
+fn plan(update: &Update, limits: &Limits) -> Vec<u8> {
+    let patch = &update.patch;
+    let mut plan = Vec::with_capacity(37);
+    pack::put_six(&mut plan, limits.request_ttl.as_millis());
+    pack::put_six(&mut plan, limits.state_bytes);
+    pack::put_six(&mut plan, limits.state_keys);
+    for flag in [
+        !update.changes_nothing(),
+        limits.watch_updates,
+        update.show_state,
+    ] {
+        plan.push(u8::from(flag));
     }
-    let mut remove: Vec<_> = patch.remove.iter().collect();
+    let set = patch.set.as_ref().map_or(0, |set| set.entries().len());
+    for count in [
+        set,
+        removed(patch).len(),
+        patch.increment.len(),
+        patch.append.len(),
+    ] {
+        // A message is far too small for more.
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        plan.extend_from_slice(&count.to_le_bytes());
+    }
+    plan
+}
+
+fn removed(patch: &Patch) -> Vec<&str> {
+    let mut remove: Vec<_> = patch.remove.iter().map(|key| &**key).collect();
     remove.sort_unstable();
     remove.dedup();
-    call = call.arg(number(remove.len()));
-    call = call.args(remove.into_iter().map(|key| field(key)));
-    call = call.arg(number(patch.increment.len() * 3));
+    remove
+}
+
+/// Adds the parts of a patch.
+fn add_patch(mut call: Call, patch: &Patch) -> Call {
+    let set = patch.set.as_ref().map(|set| set.entries());
+    for (key, value) in set.unwrap_or_default() {
+        call = call.arg(field(key)).arg(value);
+    }
+    call = call.args(removed(patch).into_iter().map(field));
     for (key, by) in &patch.increment {
         let (half, other_half) = halves(*by);
         call = call
@@ -87,7 +103,6 @@ fn add_patch(mut call: Call, patch: &Patch) -> Call {
             .arg(number(half))
             .arg(number(other_half));
     }
-    call = call.arg(number(patch.append.len() * 3));
     for (key, tail) in &patch.append {
         call = call
             .arg(field(key))
