@@ -165,7 +165,7 @@ fn conversion(criterion: &mut Criterion) {
             user: "ada".to_owned(),
             issuer: String::new(),
         }),
-        session_id: id(1).as_str().to_owned(),
+        session_id: id(1).text().to_owned(),
         ..v1::GetSessionRequest::default()
     };
     let request = request.encode_to_vec();

@@ -140,7 +140,7 @@ async fn measure(
             let owner = namespace.owner("acme", format!("user-{which}"));
             let sender = sender.clone();
             tokio::spawn(async move {
-                let got = owner.get(id(which).as_str()).await;
+                let got = owner.get(&*id(which).text()).await;
                 got.expect("a session");
                 let _ = sender.send(due.elapsed());
             });

@@ -180,7 +180,7 @@ impl Events {
     /// Whom and what the call is about.
     pub fn concerns(&self, call: &Call, owner: &Owner, id: Option<&SessionId>) {
         let Some(trail) = &call.trail else { return };
-        let session = id.map(|id| self.hash_key.hashed(id.as_str()));
+        let session = id.map(|id| self.hash_key.hashed(&id.text()));
         trail.note(|entry| {
             note_owner(entry, owner);
             if let Some(session) = session {
@@ -197,12 +197,12 @@ impl Events {
             entry.dry_run = revocation.dry_run;
             entry.selector = Some(match &revocation.selector {
                 Selector::Id(id) => {
-                    entry.session = self.hash_key.hashed(id.as_str());
+                    entry.session = self.hash_key.hashed(&id.text());
                     "session_id"
                 }
                 Selector::Session(owner, id) => {
                     note_owner(entry, owner);
-                    entry.session = self.hash_key.hashed(id.as_str());
+                    entry.session = self.hash_key.hashed(&id.text());
                     "session"
                 }
                 Selector::Owner(owner) => {
@@ -249,7 +249,7 @@ impl Events {
     /// The session has this id from now on.
     pub fn renamed(&self, call: &Call, id: &SessionId) {
         let Some(trail) = &call.trail else { return };
-        let new = self.hash_key.hashed(id.as_str());
+        let new = self.hash_key.hashed(&id.text());
         trail.note(|entry| entry.new_session = new);
     }
 
@@ -298,7 +298,7 @@ impl Events {
 
     /// A session has ended that its owner did not end: it was over, had to make room, or was invalidated.
     pub fn ended(&self, level: Level, ended: &Ended) {
-        let session = self.hash_key.hashed(ended.id.as_str());
+        let session = self.hash_key.hashed(&ended.id.text());
         tracing::info!(
             target: "tenure::lifecycle",
             event = Deed::Ended.name(),
@@ -330,7 +330,7 @@ impl Events {
             if let Some(id) = id
                 && entry.session.is_empty()
             {
-                entry.session = self.hash_key.hashed(id.as_str());
+                entry.session = self.hash_key.hashed(&id.text());
             }
         };
         match deed {
@@ -349,7 +349,7 @@ impl Events {
     }
 
     fn hashed<'a>(&'a self, id: &'a SessionId) -> impl fmt::Display + 'a {
-        fmt::from_fn(move |f| f.write_str(&self.hash_key.hashed(id.as_str())))
+        fmt::from_fn(move |f| f.write_str(&self.hash_key.hashed(&id.text())))
     }
 }
 

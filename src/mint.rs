@@ -16,15 +16,14 @@ use crate::session::names::{LeaseId, Owner, RecordId, RequestId, SessionId};
 /// characters before them say where the session is kept: those of a repeated request are the same, so that
 /// the retry finds its place.
 pub fn session_id(owner: &Owner, request: Option<RequestId>) -> SessionId {
-    let text = if owner.is_anonymous() {
-        let place = match request {
-            Some(RequestId(uuid)) => place_of_request(uuid),
-            None => URL_SAFE_NO_PAD.encode(random::<12>()),
-        };
-        place + &URL_SAFE_NO_PAD.encode(random::<32>())
-    } else {
-        uuid().to_string()
+    if !owner.is_anonymous() {
+        return SessionId::from(uuid());
+    }
+    let place = match request {
+        Some(RequestId(uuid)) => place_of_request(uuid),
+        None => URL_SAFE_NO_PAD.encode(random::<12>()),
     };
+    let text = place + &URL_SAFE_NO_PAD.encode(random::<32>());
     SessionId::known(&text).expect("visible ASCII, longer than 16")
 }
 
@@ -33,7 +32,7 @@ pub fn rotated_id(owner: &Owner, old: &SessionId) -> SessionId {
     if !owner.is_anonymous() {
         return session_id(owner, None);
     }
-    let text = old.place().to_owned() + &URL_SAFE_NO_PAD.encode(random::<32>());
+    let text = old.place() + &URL_SAFE_NO_PAD.encode(random::<32>());
     SessionId::known(&text).expect("visible ASCII, longer than 16")
 }
 

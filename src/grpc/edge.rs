@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::StdError;
@@ -43,6 +43,8 @@ use admission::{Admission, Admitted};
 use correlation::CorrelationId;
 pub use departure::Departure;
 use departure::Taking;
+
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// What the edge stands on. All calls share it.
 struct Ground {
@@ -229,6 +231,6 @@ fn refused<B: Default>(error: Error) -> Response<B> {
 
 fn is_compressed(headers: &HeaderMap) -> bool {
     headers
-        .get("grpc-encoding")
+        .get(&ENCODING)
         .is_some_and(|encoding| encoding != "identity")
 }

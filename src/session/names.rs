@@ -1,7 +1,12 @@
 //! The names of the domain. A value of one of these types has been checked; nothing below checks it again.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
+
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// Why a name is refused. The text is meant for the caller and never repeats the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +106,18 @@ impl fmt::Debug for Owner {
 }
 
 /// The id that a client holds. Possession of it is never enough, and it is never logged.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(Arc<str>);
+///
+/// Nearly all are UUIDs, and there may be millions: those are kept as their sixteen bytes, without an allocation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(Form);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Form {
+    /// The UUID whose usual text the id is: with hyphens, and in lower case.
+    Uuid([u8; 16]),
+    /// Any other text.
+    Text(Arc<str>),
+}
 
 impl SessionId {
     /// How much of an anonymous owner's id says where the session is kept. A rotation keeps it.
@@ -124,20 +139,78 @@ impl SessionId {
         if !(16..=256).contains(&text.len()) {
             return Err(BadName("must be 16 to 256 characters long"));
         }
+        if let Some(uuid) = uuid_of(text) {
+            return Ok(SessionId::from(uuid));
+        }
         if !text.bytes().all(|byte| (0x21..=0x7E).contains(&byte)) {
             return Err(BadName("must be visible ASCII characters, without spaces"));
         }
-        Ok(SessionId(text.into()))
+        Ok(SessionId(Form::Text(text.into())))
     }
 
     /// The id itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn text(&self) -> IdText<'_> {
+        match &self.0 {
+            Form::Text(text) => IdText(Text::Kept(text)),
+            Form::Uuid(bytes) => {
+                let mut text = [0; Hyphenated::LENGTH];
+                Uuid::from_bytes(*bytes)
+                    .as_hyphenated()
+                    .encode_lower(&mut text);
+                IdText(Text::Written(text))
+            }
+        }
+    }
+
+    /// The UUID whose text the id is, if it is one's.
+    pub fn uuid(&self) -> Option<Uuid> {
+        match &self.0 {
+            Form::Uuid(bytes) => Some(Uuid::from_bytes(*bytes)),
+            Form::Text(_) => None,
+        }
     }
 
     /// The part that says where an anonymous owner's session is kept.
-    pub fn place(&self) -> &str {
-        &self.0[..Self::PLACE_LEN]
+    pub fn place(&self) -> String {
+        self.text()[..Self::PLACE_LEN].to_owned()
+    }
+
+    /// How many bytes it takes beside itself.
+    pub fn len_bytes(&self) -> usize {
+        match &self.0 {
+            Form::Uuid(_) => 0,
+            Form::Text(text) => text.len() + 16,
+        }
+    }
+}
+
+impl From<Uuid> for SessionId {
+    fn from(uuid: Uuid) -> SessionId {
+        SessionId(Form::Uuid(uuid.into_bytes()))
+    }
+}
+
+/// The UUID whose usual text this is.
+fn uuid_of(text: &str) -> Option<Uuid> {
+    // No other way of writing one is as long.
+    let usual =
+        text.len() == Hyphenated::LENGTH && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    usual.then(|| Uuid::try_parse_ascii(text.as_bytes()).ok())?
+}
+
+/// In the order of their texts.
+impl Ord for SessionId {
+    fn cmp(&self, other: &SessionId) -> Ordering {
+        match (&self.0, &other.0) {
+            (Form::Uuid(mine), Form::Uuid(theirs)) => mine.cmp(theirs),
+            _ => self.text().cmp(&other.text()),
+        }
+    }
+}
+
+impl PartialOrd for SessionId {
+    fn partial_cmp(&self, other: &SessionId) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -147,8 +220,32 @@ impl fmt::Debug for SessionId {
     }
 }
 
+/// The text of an id.
+pub struct IdText<'a>(Text<'a>);
+
+enum Text<'a> {
+    Kept(&'a str),
+    Written([u8; Hyphenated::LENGTH]),
+}
+
+impl Deref for IdText<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match &self.0 {
+            Text::Kept(text) => text,
+            Text::Written(text) => {
+                std::str::from_utf8(text).expect("hexadecimal digits and hyphens")
+            }
+        }
+    }
+}
+
 /// What Tenure calls a session on the inside. It survives a rotation and never leaves the service.
+///
+/// Packed, because sixteen bytes that lie at a multiple of sixteen leave holes in every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(Rust, packed(8))]
 pub struct RecordId(pub u128);
 
 /// Who did something, in eight bytes: a hash of the caller's name. Each session carries two of them; the names
@@ -182,7 +279,7 @@ impl fmt::Display for CallerTag {
 
 /// A client's own id of a request that may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub uuid::Uuid);
+pub struct RequestId(pub Uuid);
 
 /// The name of a credential, unique within its session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -207,10 +304,43 @@ impl CredentialName {
 
 /// Names the right of one caller to refresh a credential. Whoever knows it may complete the refresh.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LeaseId(pub uuid::Uuid);
+pub struct LeaseId(pub Uuid);
 
 impl fmt::Debug for LeaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LeaseId(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_back_as_they_were_and_sort_as_their_texts() {
+        let mut texts = vec![
+            "9d1f30a2-77b3-4c55-a1c2-000000000001",
+            "9D1F30A2-77B3-4C55-A1C2-000000000001",
+            "9d1f30a2-77b3-4c55-a1c2-00000000000f",
+            "9d1f30a277b34c55a1c2000000000001",
+            "{9d1f30a2-77b3-4c55-a1c2-000000000001}",
+            "9d1f30a2-77b3-4c55-a1c2-00000000000",
+            "9d1f30a2-77b3-4c55-a1c2x000000000001",
+            "a-session-of-some-sdk",
+            "00000000-0000-0000-0000-000000000000",
+            "~~~~~~~~~~~~~~~~",
+        ];
+        let mut ids: Vec<SessionId> = texts
+            .iter()
+            .map(|text| SessionId::known(text).expect("a good id"))
+            .collect();
+        for (id, text) in ids.iter().zip(&texts) {
+            assert_eq!(&*id.text(), *text);
+            assert_eq!(id.place(), text[..16]);
+        }
+        texts.sort_unstable();
+        ids.sort_unstable();
+        let sorted: Vec<String> = ids.iter().map(|id| id.text().to_owned()).collect();
+        assert_eq!(sorted, texts);
     }
 }

@@ -354,11 +354,11 @@ fn shown(id: &SessionId, record: &Record, state: Option<State>) -> Session {
 }
 
 fn entry_bytes(id: &SessionId) -> usize {
-    size_of::<(SessionId, Box<Record>)>() + id.as_str().len() + 16
+    size_of::<(SessionId, Box<Record>)>() + id.len_bytes()
 }
 
 fn tombstone_bytes(id: &SessionId) -> usize {
-    size_of::<(SessionId, Tombstone)>() + id.as_str().len() + 16
+    size_of::<(SessionId, Tombstone)>() + id.len_bytes()
 }
 
 fn conversation_bytes(conversation: &str) -> usize {

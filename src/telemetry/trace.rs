@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -18,6 +18,8 @@ use super::call;
 
 /// The target of all spans that are sent. Lines of the log have others.
 pub(super) const TARGET: &str = "tenure::trace";
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 /// Of 2^64 calls that are in no trace so many begin one.
@@ -134,7 +136,7 @@ pub fn traceparent() -> Option<String> {
 
 /// The caller's span, if it sends a sound one. Of versions to come the part is read that will not change.
 fn parent(headers: &HeaderMap) -> Option<SpanContext> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
+    let text = headers.get(&TRACEPARENT)?.to_str().ok()?;
     let mut parts = text.trim().split('-');
     let (version, trace, span, flags) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

@@ -210,8 +210,8 @@ fn by_owner(events: &[Event]) -> HashMap<Option<Owner>, Vec<String>> {
         };
         // The text of an event hides its ids.
         let id = match &event.what {
-            What::Session { id, .. } => id.as_str(),
-            What::Revoked { .. } => "",
+            What::Session { id, .. } => id.text().to_owned(),
+            What::Revoked { .. } => String::new(),
         };
         let text = format!("{id} {event:?}");
         sorted.entry(owner).or_default().push(text);

@@ -161,7 +161,7 @@ pub(in crate::grpc) fn story(explained: Explained) -> v1::SessionStory {
     };
     v1::SessionStory {
         owner: Some(answer::owner(&story.owner)),
-        session_id: story.id.as_str().to_owned(),
+        session_id: story.id.text().to_owned(),
         created_at: Some(timestamp(story.life.made_at)),
         created_by: name(story.life.made_by),
         last_used_at: Some(timestamp(story.life.used_at)),
@@ -171,7 +171,7 @@ pub(in crate::grpc) fn story(explained: Explained) -> v1::SessionStory {
         lives_on_as: story
             .lives_on_as
             .as_ref()
-            .map_or_else(String::new, |id: &SessionId| id.as_str().to_owned()),
+            .map_or_else(String::new, |id: &SessionId| id.text().to_owned()),
         known_until: story.told_until.map(timestamp),
         idle_expires_at: alive.map(|inside| timestamp(inside.session.meta.idle_expires_at())),
         expires_at: alive.map(|inside| timestamp(inside.session.meta.expires_at)),

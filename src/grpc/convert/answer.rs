@@ -22,7 +22,7 @@ pub(crate) fn session_of(namespace: &Namespace, whose: &Owner, session: Session)
         credential_names,
     } = session;
     v1::Session {
-        id: id.as_str().to_owned(),
+        id: id.text().to_owned(),
         namespace: namespace.name.as_str().to_owned(),
         owner: Some(owner(whose)),
         conversation_id: text(meta.conversation.as_deref()),

@@ -41,15 +41,13 @@ pub(crate) fn message(namespace: &str, logged: &Logged) -> v1::SessionEvent {
             ..
         } => {
             message.owner = Some(owner(whose));
-            id.as_str().clone_into(&mut message.session_id);
+            id.text().clone_into(&mut message.session_id);
             message.conversation_id = text(conversation.as_deref());
             message.revision = revision.cast_signed();
             match change {
                 Change::Created | Change::Updated => {}
                 Change::Rotated { previous, .. } => {
-                    previous
-                        .as_str()
-                        .clone_into(&mut message.previous_session_id);
+                    previous.text().clone_into(&mut message.previous_session_id);
                 }
                 Change::Ended(reason) => {
                     message.end_reason = end_reason(*reason).into();

@@ -71,7 +71,8 @@ pub(crate) fn create(
     };
     let request = optional(request_id, |id| {
         let mut hash = sessions.fingerprint()?;
-        hash.part(if supplied { create.id.as_str() } else { "" }.as_bytes())
+        let supplied = supplied.then(|| create.id.text());
+        hash.part(supplied.as_deref().unwrap_or_default().as_bytes())
             .part(
                 create
                     .conversation
@@ -172,7 +173,7 @@ pub(crate) fn update(
     let request_id = fields::request_id(&request.request_id)?;
     let request = optional(request_id, |request_id| {
         let mut hash = sessions.fingerprint()?;
-        hash.part(id.as_str().as_bytes());
+        hash.part(id.text().as_bytes());
         add_patch(&mut hash, &update.patch);
         add_mcp(&mut hash, update.mcp.as_deref());
         add_labels(&mut hash, update.labels.as_deref());
@@ -208,7 +209,7 @@ pub(crate) fn rotate(
     })?;
     let repeated = optional(request_id, |request_id| {
         let mut hash = sessions.fingerprint()?;
-        hash.part(id.as_str().as_bytes())
+        hash.part(id.text().as_bytes())
             .part(request.new_session_id.as_bytes())
             .number(authenticated_at.map_or(-1, Time::as_millis))
             .number(provider_session_id.is_some().into())
@@ -292,7 +293,7 @@ pub(crate) fn claim(sessions: &Sessions, request: &v1::ClaimOnceRequest) -> Resu
 
 /// The end of a page as the token of the next.
 pub(crate) fn page_token(last: &PageStart) -> String {
-    format!("{}.{}", last.created_at.as_millis(), last.id.as_str())
+    format!("{}.{}", last.created_at.as_millis(), &*last.id.text())
 }
 
 fn page_start(token: &str) -> Result<PageStart, Refusal> {

@@ -28,7 +28,10 @@ impl CorrelationId {
     }
 
     /// Adds the id to metadata.
-    pub(super) fn put_into(self, metadata: &mut HeaderMap) {
+    pub(super) fn put_into(mut self, metadata: &mut HeaderMap) {
+        // No two answers have the same: in the table of known headers it would only take the place of those that
+        // come again. "Sensitive" is how the HTTP/2 layer is told.
+        self.0.set_sensitive(true);
         metadata.insert(HEADER, self.0);
     }
 }

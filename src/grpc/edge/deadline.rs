@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::Status;
@@ -13,13 +13,16 @@ use tonic::body::Body;
 
 use crate::sessions::Error;
 
+const HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
+
 /// When the caller's deadline is, if it set one.
 pub(super) fn of(headers: &HeaderMap) -> Option<Instant> {
-    Instant::now().checked_add(left(headers)?)
+    let left = left(headers)?;
+    Instant::now().checked_add(left)
 }
 
 fn left(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get(&HEADER)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 {
         return None;

@@ -70,7 +70,7 @@ impl Update {
     pub fn check_repeatable(&self, id: &SessionId) -> Result<(), Refusal> {
         /// Fingerprint, time, revision, lengths, and what a seal adds.
         const BESIDE: usize = 16 + 8 + 7 + 2 + 4 + 46;
-        let most = (MOST_REMEMBERED - BESIDE - id.as_str().len()) / size_of::<i64>();
+        let most = (MOST_REMEMBERED - BESIDE - id.text().len()) / size_of::<i64>();
         let asked = self.patch.increment.len();
         if self.request.is_none() || asked <= most {
             return Ok(());

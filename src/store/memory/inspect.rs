@@ -178,7 +178,8 @@ fn bad_position() -> Refusal {
 
 impl Place {
     fn position(&self) -> Position {
-        let behind = self.behind.as_ref().map_or("", SessionId::as_str);
+        let behind = self.behind.as_ref().map(SessionId::text);
+        let behind = behind.as_deref().unwrap_or_default();
         Position(format!("{}.{}.{behind}", self.shard, self.slot))
     }
 

@@ -154,8 +154,12 @@ impl Keys {
         owner: &Owner,
         id: &SessionId,
     ) -> Spot {
-        let place = if owner.is_anonymous() { id.place() } else { "" };
-        self.spot(namespace, owner, place)
+        let place = if owner.is_anonymous() {
+            id.place()
+        } else {
+            String::new()
+        };
+        self.spot(namespace, owner, &place)
     }
 
     /// Where the only record of a named owner is.

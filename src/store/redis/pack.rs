@@ -124,25 +124,20 @@ const UUID: u8 = 1;
 
 /// An id as it is kept: it stands in several places for each session.
 pub(super) fn id(id: &SessionId) -> Vec<u8> {
-    let text = id.as_str();
-    match uuid::Uuid::try_parse(text) {
-        // Only the usual way of writing one comes back as it was.
-        Ok(uuid) if uuid.as_hyphenated().encode_lower(&mut [0; 36]) == text => {
+    match id.uuid() {
+        Some(uuid) => {
             let mut out = Vec::with_capacity(17);
             out.push(UUID);
             out.extend_from_slice(uuid.as_bytes());
             out
         }
-        _ => text.as_bytes().to_vec(),
+        None => id.text().as_bytes().to_vec(),
     }
 }
 
 pub(super) fn read_id(bytes: &[u8]) -> Option<SessionId> {
     match bytes.split_first() {
-        Some((&UUID, rest)) => {
-            let uuid = uuid::Uuid::from_slice(rest).ok()?;
-            SessionId::known(uuid.as_hyphenated().encode_lower(&mut [0; 36])).ok()
-        }
+        Some((&UUID, rest)) => Some(SessionId::from(uuid::Uuid::from_slice(rest).ok()?)),
         _ => SessionId::known(std::str::from_utf8(bytes).ok()?).ok(),
     }
 }
