@@ -24,11 +24,6 @@ pub(crate) trait Backend: Send + Sync {
     /// What it cannot do, and why that is right. The suite asserts each lack.
     fn lacks(&self) -> &'static [(Capability, &'static str)];
 
-    /// Of how many cases one is run where all are one test: 1 for every case.
-    fn one_case_of(&self) -> usize {
-        1
-    }
-
     /// How long nothing has to happen until a watcher has seen everything.
     fn quiet(&self) -> Duration;
 
@@ -253,10 +248,6 @@ impl Drop for Redis {
         let moves = reshard.stop();
         let told = ["MOVED", "ASK", "TRYAGAIN"].map(|code| (code, cluster.errors(code)));
         println!("{moves} slots with keys were moved; calls were told {told:?}");
-        if std::env::var_os("TENURE_TESTS_LONG").is_none() {
-            // A few cases may be over before much has moved.
-            return;
-        }
         assert!(moves > 500, "{moves}");
         assert!(told.iter().all(|(_, count)| *count > 0), "{told:?}");
     }
@@ -282,17 +273,6 @@ impl Backend for Redis {
             Capability::Bounds,
             "how much it holds is Redis' own setting (maxmemory), for all instances at once",
         )]
-    }
-
-    /// While slots move each case takes long, and a busy machine keeps servers apart for longer than a test waits: some
-    /// cases always, with TENURE_TESTS_LONG all.
-    fn one_case_of(&self) -> usize {
-        let is_long = std::env::var_os("TENURE_TESTS_LONG").is_some();
-        if self.reshard.is_some() && !is_long {
-            15
-        } else {
-            1
-        }
     }
 
     fn quiet(&self) -> Duration {
