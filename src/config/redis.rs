@@ -90,9 +90,11 @@ pub struct RedisConfig {
     pub response_timeout: Duration,
     /// How long it may take to make a connection.
     pub connect_timeout: Duration,
-    /// How long a call follows servers that answer "elsewhere" or "not now", while slots move: as long as a slot with
-    /// many sessions may take. A caller that sets a deadline waits no longer than that.
+    /// How long a call follows servers that point at each other.
     pub patience: Duration,
+    /// How long a call waits for its slot to arrive where it moves. Its deadline ends it before, and for most calls is
+    /// the only bound that they see: a slot with very many sessions takes long.
+    pub patience_with_moves: Duration,
     /// How many calls may be under way to one server.
     pub max_in_flight: usize,
     /// How often a server is asked whether it is well.
@@ -252,6 +254,7 @@ impl RedisConfig {
             response_timeout: Duration::from_millis(500),
             connect_timeout: Duration::from_secs(2),
             patience: Duration::from_secs(5),
+            patience_with_moves: Duration::from_mins(1),
             max_in_flight: 10_000,
             watch_interval: Duration::from_secs(1),
         })

@@ -1,9 +1,11 @@
 //! What Redis says when it does not do what it is asked, and what a caller hears of it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use redis::Value;
-use tenure::store::redis::link::{Call, Durable, Fault, Script};
+use tenure::config::redis::RedisConfig;
+use tenure::store::redis::link::{Call, Durable, Fault, Link, Script};
 
 use super::{answered, count, count_all, eventually, is_unavailable, open};
 use crate::support::redis::{Fake, Options, Server, bulk};
@@ -114,7 +116,10 @@ async fn a_busy_server_is_unavailable_and_comes_back() {
 #[tokio::test]
 async fn every_other_error_is_unavailable_and_passes() {
     let fake = Fake::start().await;
-    let link = open(&fake.url()).await;
+    let mut config = RedisConfig::parse(&fake.url()).expect("a URL");
+    // A slot that never arrives.
+    config.patience_with_moves = Duration::from_secs(1);
+    let link = Link::open(&config).await.expect("settings");
     answered(&link, &count("key")).await;
     for error in [
         "LOADING Redis is loading the dataset in memory",

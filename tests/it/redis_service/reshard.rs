@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use tenure_client::Code;
+use tokio::task::block_in_place;
 
+use super::outages::ann;
 use super::{NAMESPACE, eventually};
 use crate::support::redis::Cluster;
 use crate::support::service::Service;
@@ -90,4 +94,41 @@ async fn no_call_fails_while_redis_cli_moves_slots() {
     println!("{during} calls while {SLOTS} slots moved; they were told {told:?}");
     assert!(during > 100, "{during}");
     assert!(told[0].1 > 0, "{told:?}");
+}
+
+/// The keys of one owner are on two servers, and stay so for a while: whoever has time waits, whoever has none is told
+/// so, and nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_slowly_is_waited_for_until_the_deadline() {
+    /// Longer than anything in Redis may take otherwise.
+    const SLOW: Duration = Duration::from_secs(8);
+    let cluster = Cluster::start();
+    cluster.never_fail_over();
+    let service = Service::start(&cluster.url());
+    service.wait_until_ready();
+    let tenure = service.client();
+    let owner = ann(&tenure);
+    let id = owner.create().set("n", 0).await.expect("a session");
+    let id = id.session.id;
+    let (record, slot, from) = cluster.home_of_the_owner(NAMESPACE);
+    let to = (from + 1) % 3;
+    cluster.begin_move(slot, from, to);
+    cluster.move_key(&record, from, to);
+
+    let began = Instant::now();
+    let hurried = owner.get(&id).timeout(Duration::from_secs(1)).await;
+    let error = hurried.expect_err("its keys are on both sides");
+    assert_eq!(error.code(), Code::DeadlineExceeded, "{error}");
+    let minute = Duration::from_mins(1);
+    let counting = owner.update(&id).increment("n", 1).timeout(minute);
+    let making = owner.create().set("n", 1).timeout(minute);
+    let arriving = async {
+        eventually("it has been slow", || began.elapsed() > SLOW).await;
+        block_in_place(|| cluster.end_move(slot, from, to));
+    };
+    let (counted, made, ()) = tokio::join!(counting, making, arriving);
+    assert_eq!(counted.expect("it was waited for").increments["n"], 1);
+    made.expect("it was waited for");
+    assert!(cluster.errors("TRYAGAIN") > 2, "they were told to wait");
+    assert!(service.is_ready(), "nothing was out of order");
 }

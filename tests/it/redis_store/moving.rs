@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use redis::Value;
 use tenure::config::redis::RedisConfig;
 use tenure::session::credentials::Sealed;
 use tenure::session::names::CredentialName;
@@ -14,22 +13,6 @@ use crate::support::backend::START;
 use crate::support::redis::Cluster;
 use crate::support::values::state;
 use crate::support::world::plain_rotate;
-
-/// Where the only owner's keys are: which slot, and on which server.
-pub(super) fn home_of_the_owner(cluster: &Cluster) -> (u16, usize) {
-    for (index, server) in cluster.servers[..3].iter().enumerate() {
-        let found = server.ask(&["KEYS", "tenure:{fleet:*}:o:*"]);
-        let found: Vec<Vec<u8>> = redis::from_redis_value(found).expect("names");
-        let Some(name) = found.first() else { continue };
-        let tag = name.split(|byte| *byte == b'}').next().expect("a tag");
-        let tag = format!("{}}}", String::from_utf8_lossy(tag));
-        let Value::Int(slot) = server.ask(&["CLUSTER", "KEYSLOT", &tag]) else {
-            panic!("no slot");
-        };
-        return (u16::try_from(slot).expect("a slot"), index);
-    }
-    panic!("nobody has it");
-}
 
 pub(super) async fn make(store: &dyn Store, place: &Place, number: usize) {
     let name = CredentialName::new("token").expect("a good name");
@@ -61,7 +44,7 @@ async fn no_script_ends_halfway() {
         assert_eq!(store.end(&ann, &session_id(buried)).await, Ok(true));
         make(&store, &ann, alive).await;
 
-        let (slot, from) = home_of_the_owner(&cluster);
+        let (_, slot, from) = cluster.home_of_the_owner("fleet");
         let to = (from + 1) % 3;
         cluster.begin_move(slot, from, to);
         let work = async {

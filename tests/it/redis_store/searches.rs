@@ -9,7 +9,7 @@ use tenure::session::names::SessionId;
 use tenure::store::inspection::Position;
 use tenure::store::{Clock, Store};
 
-use super::moving::{home_of_the_owner, make};
+use super::moving::make;
 use super::{fleet, instance_with, place, session_id};
 use crate::support::backend::START;
 use crate::support::redis::Cluster;
@@ -61,7 +61,7 @@ async fn another_server_reads_on_where_the_first_was() {
         issuer: Some(ann.owner.issuer().into()),
         ..tenant.clone()
     };
-    let (slot, mut home) = home_of_the_owner(&cluster);
+    let (_, slot, mut home) = cluster.home_of_the_owner("fleet");
     let mut move_it = |cluster: &Cluster| {
         let next = (home + 1) % 3;
         cluster.begin_move(slot, home, next);
@@ -75,7 +75,7 @@ async fn another_server_reads_on_where_the_first_was() {
         1..=3 => move_it(&cluster),
         // Who has followed made its list from what the primary sent, in memory of its own.
         4 => {
-            let (_, home) = home_of_the_owner(&cluster);
+            let (_, _, home) = cluster.home_of_the_owner("fleet");
             cluster.servers[home + 3].ask(&["CLUSTER", "FAILOVER"]);
             cluster.wait_for_promotion(home + 3);
         }

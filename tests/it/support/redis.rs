@@ -236,6 +236,32 @@ impl Server {
         self.wait_for_answer();
     }
 
+    /// The same, but comes back while it is still reading what it had written.
+    pub(crate) fn restart_with_much_to_read(&mut self) {
+        self.child = spawn(self.dir.path(), self.sentinel);
+        wait_until("it reads its data", || self.is_loading());
+    }
+
+    /// Whether it answers, and is still reading its data.
+    pub(crate) fn is_loading(&self) -> bool {
+        let answer = self.try_ask(&["INFO", "persistence"]);
+        let info = answer.and_then(|info| Ok(redis::from_redis_value::<String>(info)?));
+        info.is_ok_and(|info| info.contains("\nloading:1"))
+    }
+
+    /// How often it has answered with an error of this kind.
+    pub(crate) fn errors(&self, code: &str) -> usize {
+        self.counted("errorstats", &format!("errorstat_{code}:count="))
+    }
+
+    /// A number in its statistics.
+    fn counted(&self, section: &str, name: &str) -> usize {
+        let stats = self.info(section);
+        let line = stats.lines().find_map(|line| line.strip_prefix(name));
+        let digits = line.and_then(|line| line.split(',').next());
+        digits.map_or(0, |count| count.trim().parse().expect("a number"))
+    }
+
     /// What MONITOR shows while `during` runs.
     pub(crate) async fn monitor<F: Future<Output = ()>>(&self, during: F) -> Vec<String> {
         use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};

@@ -99,6 +99,8 @@ struct Rounds<'a> {
     due: Vec<(usize, Hop)>,
     /// Whether somebody said "not now".
     wait: bool,
+    /// Whether a slot was on the move: those of its keys that are missing come by and by.
+    moving: bool,
     pause: Pause,
     round: u32,
     began: Instant,
@@ -113,6 +115,7 @@ impl<'a> Rounds<'a> {
             answered: requests.iter().map(|_| None).collect(),
             due: Vec::new(),
             wait: false,
+            moving: false,
             pause: Pause::new(Duration::from_millis(2), Duration::from_millis(50)),
             round: 0,
             began: Instant::now(),
@@ -124,7 +127,13 @@ impl<'a> Rounds<'a> {
             // Two servers that each point at the other must not be asked without end.
             if self.wait || self.round > 4 {
                 let wait = self.pause.next();
-                if self.began.elapsed() + wait >= self.servers.config.patience {
+                let config = &self.servers.config;
+                let patience = if self.moving {
+                    config.patience_with_moves
+                } else {
+                    config.patience
+                };
+                if self.began.elapsed() + wait >= patience {
                     break;
                 }
                 tokio::time::sleep(wait).await;
@@ -205,7 +214,7 @@ impl<'a> Rounds<'a> {
                 load: false,
             },
             Remedy::Wait => {
-                self.wait = true;
+                (self.wait, self.moving) = (true, true);
                 Hop::default()
             }
             // A failover takes longer than it is good to have everybody stand and ask: those that come as it

@@ -90,22 +90,28 @@ impl Cluster {
 
     /// How often the servers have answered with an error of this kind.
     pub(crate) fn errors(&self, code: &str) -> usize {
-        self.counted("errorstats", &format!("errorstat_{code}:count="))
+        self.servers.iter().map(|server| server.errors(code)).sum()
     }
 
     /// How often the servers have been given a command.
     pub(crate) fn calls(&self, command: &str) -> usize {
-        self.counted("commandstats", &format!("cmdstat_{command}:calls="))
+        let name = format!("cmdstat_{command}:calls=");
+        let calls = |server: &Server| server.counted("commandstats", &name);
+        self.servers.iter().map(calls).sum()
     }
 
-    fn counted(&self, section: &str, name: &str) -> usize {
-        let count = |server: &Server| {
-            let stats = server.info(section);
-            let line = stats.lines().find_map(|line| line.strip_prefix(name));
-            let digits = line.and_then(|line| line.split(',').next());
-            digits.map_or(0, |count| count.trim().parse().expect("a number"))
-        };
-        self.servers.iter().map(count).sum::<usize>()
+    /// Where the only owner's record of a namespace is: its key, its slot, and on which of the primaries.
+    pub(crate) fn home_of_the_owner(&self, namespace: &str) -> (Vec<u8>, u16, usize) {
+        for (index, server) in self.servers[..3].iter().enumerate() {
+            let found = server.ask(&["KEYS", &format!("tenure:{{{namespace}:*}}:o:*")]);
+            let mut found: Vec<Vec<u8>> = redis::from_redis_value(found).expect("names");
+            let Some(name) = found.pop() else { continue };
+            let tag = name.split(|byte| *byte == b'}').next().expect("a tag");
+            let tag = format!("{}}}", String::from_utf8_lossy(tag));
+            let slot = server.ask(&["CLUSTER", "KEYSLOT", &tag]);
+            return (name, redis::from_redis_value(slot).expect("a slot"), index);
+        }
+        panic!("nobody has it");
     }
 
     /// Waits until each server that answers agrees that all slots are served, each range by a primary with a
