@@ -215,45 +215,36 @@ async fn a_primary_of_a_cluster_is_killed_under_load() {
 
 const UNPROTECTED: &str = "[store]\nredis_replicas_to_wait = 0\n";
 
+/// What became of endings whose primary died before its replicas had them.
+#[derive(Debug)]
+struct Behind {
+    /// How many were acknowledged.
+    acknowledged: usize,
+    /// How many of those are undone.
+    undone: usize,
+    /// How many were in force, but not acknowledged: the callers know that they have to repeat them.
+    not_durable: usize,
+}
+
+/// How many sessions are ended while the replicas are behind.
+const DOOMED: usize = 60;
+
 /// The primary is ahead of its replicas by more than comes through to them when they go on, and sessions are
-/// ended then; it is killed, and the only instance with it, which would assert its endings again. Returns how
-/// many endings were acknowledged, and how many of them are undone.
-async fn kill_with_replicas_behind(mut fleet: Fleet, config: &str) -> (usize, usize) {
+/// ended then; it is killed, and the only instance with it, which would assert its endings again. What was not
+/// acknowledged is repeated afterwards, as callers do who are told so.
+async fn kill_with_replicas_behind(mut fleet: Fleet, config: &str) -> Behind {
     let mut service = Service::start_with(&fleet.url(), config);
     service.wait_until_ready();
     let tenure = service.client();
     let ledger = Ledger::default();
     let mut doomed = Vec::new();
-    for _ in 0..60 {
+    for _ in 0..DOOMED {
         let mut who = ledger.stranger();
         let made = who.owner(&tenure).create().set("n", 0).await;
         who.id = made.expect("a session").session.id;
         doomed.push(who);
     }
-    let replicas_have_them = async || {
-        let offset = |server: &Server| {
-            let info = server.info("replication");
-            let offset = |line: &str| {
-                line.strip_prefix("master_repl_offset:")?
-                    .parse::<u64>()
-                    .ok()
-            };
-            info.lines().find_map(offset)
-        };
-        let primary = match &fleet {
-            Fleet::Sentinels(sentinels) => &sentinels.servers[0],
-            Fleet::Cluster(cluster) => &cluster.servers[0],
-        };
-        let wanted = offset(primary);
-        eventually("the replicas have the sessions", || {
-            fleet
-                .replicas()
-                .iter()
-                .all(|replica| offset(replica) >= wanted)
-        })
-        .await;
-    };
-    replicas_have_them().await;
+    replicas_have_everything(&fleet).await;
     block_in_place(|| fleet.replicas().iter().for_each(Server::freeze));
     flood(&tenure, &ledger).await;
     let kinds = [
@@ -262,10 +253,14 @@ async fn kill_with_replicas_behind(mut fleet: Fleet, config: &str) -> (usize, us
         Ending::ById,
         Ending::Rotate,
     ];
+    let mut to_repeat = Vec::new();
     for (who, kind) in doomed.into_iter().zip(kinds.into_iter().cycle()) {
-        // What fails is not acknowledged, and not counted.
-        let _ = ledger.end(&tenure, who, kind).await;
+        if let Err(error) = ledger.end(&tenure, who.clone(), kind).await {
+            assert_eq!(error.reason(), "INVALIDATION_NOT_DURABLE", "{error}");
+            to_repeat.push(who);
+        }
     }
+    let acknowledged = ledger.endings();
     block_in_place(|| {
         fleet.kill();
         service.kill();
@@ -274,8 +269,49 @@ async fn kill_with_replicas_behind(mut fleet: Fleet, config: &str) -> (usize, us
     });
     let service = Service::start_with(&fleet.url(), config);
     service.wait_until_ready();
-    let undone = ledger.undone(&service.client()).await;
-    (ledger.endings(), undone.len())
+    let tenure = service.client();
+    let undone = ledger.undone(&tenure).await.len();
+    block_in_place(|| fleet.repair());
+    let not_durable = to_repeat.len();
+    for who in to_repeat {
+        let until = Instant::now() + crate::support::redis::DEADLINE;
+        while let Err(error) = ledger.end(&tenure, who.clone(), Ending::Delete).await {
+            assert!(Instant::now() < until, "{error}");
+        }
+    }
+    assert_eq!(ledger.endings(), DOOMED);
+    assert_eq!(
+        ledger.undone(&tenure).await.len(),
+        undone,
+        "what was repeated is in force"
+    );
+    Behind {
+        acknowledged,
+        undone,
+        not_durable,
+    }
+}
+
+async fn replicas_have_everything(fleet: &Fleet) {
+    let offset = |server: &Server| {
+        let info = server.info("replication");
+        let offset = |line: &str| {
+            line.strip_prefix("master_repl_offset:")?
+                .parse::<u64>()
+                .ok()
+        };
+        info.lines().find_map(offset)
+    };
+    let primary = match fleet {
+        Fleet::Sentinels(sentinels) => &sentinels.servers[0],
+        Fleet::Cluster(cluster) => &cluster.servers[0],
+    };
+    let wanted = offset(primary);
+    eventually("the replicas have the sessions", || {
+        let replicas = fleet.replicas();
+        replicas.iter().all(|replica| offset(replica) >= wanted)
+    })
+    .await;
 }
 
 /// More than the kernel holds for replicas that do not read.
@@ -295,17 +331,23 @@ async fn flood(tenure: &Tenure, ledger: &Ledger) {
     assert!(enough.load(Ordering::Relaxed), "the primary serves");
 }
 
+/// The same twice. What is acknowledged without the protection and then lost is with the protection not acknowledged
+/// in the first place.
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 async fn control(start: impl Fn() -> Fleet) {
     let fleet = block_in_place(&start);
     let name = fleet.name();
-    let (made, undone) = kill_with_replicas_behind(fleet, UNPROTECTED).await;
-    println!("{name}, protection off, replicas behind: endings undone {undone} / {made}");
-    assert!(undone > 0, "a test that cannot fail proves nothing");
+    let off = kill_with_replicas_behind(fleet, UNPROTECTED).await;
+    println!("{name}, protection off, replicas behind: {off:?}");
+    assert_eq!(off.acknowledged, DOOMED, "{off:?}");
+    assert!(off.undone > 0, "a test that cannot fail proves nothing");
 
-    let (made, undone) = kill_with_replicas_behind(block_in_place(&start), "").await;
-    println!("{name}, protection on, replicas behind: endings undone {undone} / {made}");
-    assert_eq!(undone, 0, "of {made}");
+    let on = kill_with_replicas_behind(block_in_place(&start), "").await;
+    println!("{name}, protection on, replicas behind: {on:?}");
+    assert_eq!(on.undone, 0, "{on:?}");
+    // The owners are the same, so that as many are where the replicas are behind.
+    assert_eq!(on.not_durable, off.undone, "{off:?} {on:?}");
+    assert_eq!(on.acknowledged + on.not_durable, DOOMED, "{on:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
