@@ -30,6 +30,10 @@ fn tells_nothing(texts: &[&str], secrets: &[&str]) {
         "maxmemory",
         "READONLY",
         "LOADING",
+        "loading",
+        "CLUSTERDOWN",
+        "cluster",
+        "TRYAGAIN",
         "script",
     ];
     for text in texts {
