@@ -1,21 +1,22 @@
 //! Several instances on one Redis.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use parking_lot::Mutex;
+use redis::Value;
 use tenure::config::redis::RedisConfig;
 use tenure::session::event::{Change, What};
 use tenure::session::marks::Subject;
 use tenure::session::names::CallerTag;
 use tenure::session::refusal::{EndReason, InvalidationReason};
-use tenure::store::Clock;
-use tenure::store::{Revocation, Selector, Store as _};
+use tenure::store::redis::RedisStore;
+use tenure::store::{Clock, Revocation, Selector, Store as _, StoreError};
 
 use super::{a_session, fill, fleet, instance, instance_with, is_alive, place, session_id};
 use crate::support::backend::START;
-use crate::support::redis::{Options, Server};
+use crate::support::redis::{DEADLINE, Options, Server};
 use crate::support::values::state;
 
 #[tokio::test]
@@ -170,4 +171,99 @@ async fn endings_are_asserted_again_when_redis_has_forgotten_them() {
         .await
         .expect("all are dead again");
     assert!(is_alive(&store, &places[5], 5).await);
+}
+
+#[tokio::test]
+async fn a_store_with_another_number_of_cells_is_left_alone() {
+    let server = Server::start();
+    server.ask(&["HSET", "tenure:registry", "cells", "128"]);
+    let config = RedisConfig::parse(&server.url()).expect("a URL");
+    let store = RedisStore::open(&config, tenure::store::redis::Options::default(), None)
+        .await
+        .expect("good settings");
+    let namespace = fleet();
+    let ann = place(&namespace, 1);
+    let is_refused = async {
+        // Unavailable as long as it connects.
+        while store.ping().await != Err(StoreError::Unsafe) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, is_refused)
+        .await
+        .expect("it has had a look");
+    let made = store.create(&ann, a_session(1, state(&[]))).await;
+    assert_eq!(made.err(), Some(StoreError::Unsafe));
+    let keys = server.ask(&["KEYS", "*"]);
+    let keys: Vec<String> = redis::from_redis_value(keys).expect("names");
+    assert_eq!(keys, ["tenure:registry"], "nothing is written beside it");
+}
+
+#[tokio::test]
+async fn an_invalidation_goes_on_without_its_caller() {
+    let server = Server::start();
+    let store = instance(&server, None).await;
+    let namespace = fleet();
+    fill(&store, &namespace, 3, &state(&[])).await;
+    let everybody = Revocation {
+        selector: Selector::Wide(Subject::Everybody),
+        authenticated_until: None,
+        except: None,
+        reason: InvalidationReason::PermissionsChanged,
+        dry_run: false,
+        by: CallerTag::NOBODY,
+    };
+    // It has asked its first question when its caller has enough, and written nothing.
+    server.freeze();
+    let asked = store.revoke(&namespace, everybody);
+    let asked = tokio::time::timeout(Duration::from_millis(100), asked).await;
+    assert!(asked.is_err(), "{asked:?}");
+    server.thaw();
+    let marked = || {
+        let marks = server.ask(&["KEYS", "tenure:{fleet:*}:m"]);
+        let marks: Vec<String> = redis::from_redis_value(marks).expect("names");
+        let is_marked = |key: &&String| server.ask(&["HEXISTS", key, "*"]) == Value::Int(1);
+        marks.iter().filter(is_marked).count()
+    };
+    let all = async {
+        while marked() < 256 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, all)
+        .await
+        .expect("a mark in every cell");
+    for number in 0..3 {
+        assert!(!is_alive(&store, &place(&namespace, number), number).await);
+    }
+}
+
+#[tokio::test]
+async fn many_watchers_ask_no_more_than_one() {
+    let server = Server::start();
+    let store = instance(&server, None).await;
+    let namespace = fleet();
+    let mut watchers = Vec::new();
+    for _ in 0..20 {
+        watchers.push(store.watch(&namespace, None).await.expect("a watch"));
+    }
+    let looks = || server.calls("xrange") / 256;
+    // Once each, and what they begin with, is over.
+    let before = looks();
+    let began = Instant::now();
+    while looks() < before + 4 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let quarters = began.elapsed().as_millis() / 250;
+    let looks = (looks() - before) as u128;
+    assert!(
+        looks <= quarters + 2,
+        "{looks} in {quarters} quarters of a second"
+    );
+    // And all of them see what there is to see.
+    fill(&store, &namespace, 1, &state(&[])).await;
+    for watch in &mut watchers {
+        let seen = tokio::time::timeout(DEADLINE, watch.events.next()).await;
+        seen.expect("in time").expect("no end").expect("an event");
+    }
 }

@@ -254,6 +254,11 @@ impl Server {
         self.counted("errorstats", &format!("errorstat_{code}:count="))
     }
 
+    /// How often it has been given a command.
+    pub(crate) fn calls(&self, command: &str) -> usize {
+        self.counted("commandstats", &format!("cmdstat_{command}:calls="))
+    }
+
     /// A number in its statistics.
     fn counted(&self, section: &str, name: &str) -> usize {
         let stats = self.info(section);

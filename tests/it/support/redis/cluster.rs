@@ -95,9 +95,10 @@ impl Cluster {
 
     /// How often the servers have been given a command.
     pub(crate) fn calls(&self, command: &str) -> usize {
-        let name = format!("cmdstat_{command}:calls=");
-        let calls = |server: &Server| server.counted("commandstats", &name);
-        self.servers.iter().map(calls).sum()
+        self.servers
+            .iter()
+            .map(|server| server.calls(command))
+            .sum()
     }
 
     /// Where the only owner's record of a namespace is: its key, its slot, and on which of the primaries.
