@@ -7,6 +7,7 @@ mod instances;
 mod left_behind;
 mod moving;
 mod searches;
+mod time;
 
 use std::sync::Arc;
 use std::time::Duration;
