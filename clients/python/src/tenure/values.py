@@ -108,8 +108,10 @@ def _fill_value(target: Value, value: Any, depth: int) -> None:
 
 def from_struct(struct: Struct) -> dict[str, Any]:
     """A Struct as a dict. Numbers without a fraction are int."""
-    # Most values are texts, and asking for one costs half of asking for the kind.
-    return {key: value.string_value or _from_value(value) for key, value in struct.fields.items()}
+    # Most values are texts, and asking for one costs half of asking for the kind. `items` would cost a fifth more: it
+    # is Python's own, over the same lookups.
+    fields = struct.fields
+    return {key: (value := fields[key]).string_value or _from_value(value) for key in fields}
 
 
 def _from_value(value: Value) -> Any:

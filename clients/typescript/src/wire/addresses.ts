@@ -7,6 +7,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { Http2SessionManager } from "@connectrpc/connect-node";
 
 import { untilAborted } from "./abort.js";
+import type { Limit } from "./limit.js";
 
 /** How connections are made and kept. */
 export interface ConnectionOptions {
@@ -98,14 +99,14 @@ export class Addresses {
   }
 
   /** A stream for a request, whose body is still to be sent. */
-  open(path: string, headers: OutgoingHttpHeaders, signal: AbortSignal): Promise<ClientHttp2Stream> {
+  open(path: string, headers: OutgoingHttpHeaders, limit: Limit): Promise<ClientHttp2Stream> {
     const next = this.#addresses[this.#turn % this.#addresses.length];
     // The usual case: no other address has to be tried, and nothing waits.
     if (next?.ready === true && this.#closed === undefined) {
       this.#turn++;
       return next.open(path, headers);
     }
-    return this.#reachable(signal).then((address) => address.open(path, headers));
+    return this.#reachable(limit.signal).then((address) => address.open(path, headers));
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import { codeFromHttpStatus, findTrailerError } from "@connectrpc/connect/protoc
 
 import { malformed, TenureError } from "../errors.js";
 import { untilAborted } from "./abort.js";
+import type { Limit } from "./limit.js";
 
 // Answers may be larger than requests: a page of sessions with their state.
 const largestMessage = 64 * 1024 * 1024;
@@ -29,24 +30,19 @@ export function framed(message: Uint8Array): Buffer {
   return frame;
 }
 
-/** Sends a request and waits for its one answer, at most until the signal. Rejects with its reason, or a ConnectError. */
+/** Sends a request and waits for its one answer, at most until its limit. */
 export function answered(
   opening: Promise<ClientHttp2Stream>,
   request: Buffer,
-  signal: AbortSignal,
+  limit: Limit,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const fail: (error: unknown) => void = reject;
     let stream: ClientHttp2Stream | undefined;
-    const giveUp = () => {
-      fail(signal.reason);
+    limit.whenOver((reason) => {
+      fail(reason);
       stream?.close(constants.NGHTTP2_CANCEL);
-    };
-    if (signal.aborted) {
-      giveUp();
-    } else {
-      signal.addEventListener("abort", giveUp, { once: true });
-    }
+    });
     opening.then((opened) => {
       stream = opened;
       const ending = new Ending(opened);
@@ -84,7 +80,7 @@ export function answered(
         }
       });
       opened.on("close", finish);
-      if (signal.aborted) {
+      if (limit.isOver) {
         opened.close(constants.NGHTTP2_CANCEL);
       } else {
         opened.end(request);
@@ -93,22 +89,22 @@ export function answered(
   });
 }
 
-/** Sends a request and gives the answers as they come. Leaving the loop ends the call, and so does the signal. */
+/** Sends a request and gives the answers as they come. Leaving the loop ends the call, and so does its limit. */
 export async function* answers(
   opening: Promise<ClientHttp2Stream>,
   request: Buffer,
-  signal: AbortSignal,
+  limit: Limit,
 ): AsyncIterable<Uint8Array> {
   const giveUp = () => {
     opening.then(
       (stream) => {
-        stream.close(constants.NGHTTP2_CANCEL);
+        stream.on("error", () => undefined).close(constants.NGHTTP2_CANCEL);
       },
       () => undefined,
     );
   };
-  signal.addEventListener("abort", giveUp, { once: true });
-  const stream = await untilAborted(opening, signal);
+  limit.whenOver(giveUp);
+  const stream = await untilAborted(opening, limit.signal);
   const ending = new Ending(stream);
   const frames = new Frames();
   try {
@@ -119,7 +115,6 @@ export async function* answers(
   } catch (error) {
     throw error instanceof TenureError ? error : ending.failure();
   } finally {
-    signal.removeEventListener("abort", giveUp);
     giveUp();
   }
   ending.check();

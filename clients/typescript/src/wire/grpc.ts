@@ -11,7 +11,6 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 
 import { InvalidValueError, malformed, TenureError } from "../errors.js";
 import type { CallOptions, TokenSource, Wire } from "../wire.js";
@@ -21,6 +20,7 @@ import { Addresses } from "./addresses.js";
 import { answered, answers, framed } from "./exchange.js";
 import { failed } from "./failure.js";
 import { checkedToken, RequestHeaders } from "./headers.js";
+import { Limit } from "./limit.js";
 import { isSafe, Retries } from "./retry.js";
 
 /** How the service is reached. */
@@ -83,13 +83,12 @@ class GrpcWire implements Wire {
   ): Promise<MessageShape<O>> {
     const timeoutMs = checkedTimeout(options.timeoutMs ?? this.timeoutMs);
     const limit = new Limit(timeoutMs, options.signal);
-    const { signal } = limit;
     try {
       const message = create(method.input, request);
       const body = framed(toBinary(method.input, message));
-      const attempt = (leftMs: number) => answered(this.#open(method, signal, options, leftMs), body, signal);
+      const attempt = (leftMs: number) => answered(this.#open(method, limit, options, leftMs), body, limit);
       const answer = await (isSafe(method, message)
-        ? this.#shared.retries.run(attempt, timeoutMs, signal)
+        ? this.#shared.retries.run(attempt, timeoutMs, limit)
         : attempt(timeoutMs));
       return decoded(method.output, answer);
     } catch (error) {
@@ -106,11 +105,10 @@ class GrpcWire implements Wire {
   ): AsyncIterable<MessageShape<O>> {
     const timeoutMs = options.timeoutMs === undefined ? undefined : checkedTimeout(options.timeoutMs);
     const limit = new Limit(timeoutMs, options.signal);
-    const { signal } = limit;
     try {
       const body = framed(toBinary(method.input, create(method.input, request)));
-      const opening = this.#open(method, signal, options, timeoutMs);
-      for await (const message of answers(opening, body, signal)) {
+      const opening = this.#open(method, limit, options, timeoutMs);
+      for await (const message of answers(opening, body, limit)) {
         yield decoded(method.output, message);
       }
     } catch (error) {
@@ -126,44 +124,14 @@ class GrpcWire implements Wire {
 
   async #open(
     method: DescMethod,
-    signal: AbortSignal,
+    limit: Limit,
     { correlationId }: CallOptions,
     timeoutMs: number | undefined,
   ): Promise<ClientHttp2Stream> {
     const { addresses, headers } = this.#shared;
     const own = headers.of({ userToken: this.#userToken, correlationId, timeoutMs });
     const path = `/${method.parent.typeName}/${method.name}`;
-    return addresses.open(path, own instanceof Promise ? await untilAborted(own, signal) : own, signal);
-  }
-}
-
-/** Until when a call goes on: its deadline, or its caller's signal. Both in one controller, since each call makes one. */
-class Limit {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout | undefined;
-  readonly #caller: AbortSignal | undefined;
-  readonly #leave = (): void => {
-    this.#controller.abort(this.#caller?.reason);
-  };
-
-  constructor(timeoutMs: number | undefined, caller: AbortSignal | undefined) {
-    caller?.throwIfAborted();
-    this.#caller = caller;
-    caller?.addEventListener("abort", this.#leave);
-    if (timeoutMs !== undefined) {
-      this.#timer = setTimeout(() => {
-        this.#controller.abort(new ConnectError("the deadline passed", Code.DeadlineExceeded));
-      }, timeoutMs);
-    }
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer);
-    this.#caller?.removeEventListener("abort", this.#leave);
+    return addresses.open(path, own instanceof Promise ? await untilAborted(own, limit.signal) : own, limit);
   }
 }
 

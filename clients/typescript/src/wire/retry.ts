@@ -7,6 +7,7 @@ import { TenureError } from "../errors.js";
 import { CredentialService } from "../gen/tenure/v1/credential_service_pb.js";
 import { SessionService } from "../gen/tenure/v1/session_service_pb.js";
 import { mayHelp, retryAfterMs } from "./failure.js";
+import type { Limit } from "./limit.js";
 
 const firstPauseMs = 50;
 const longestPauseMs = 2000;
@@ -69,7 +70,7 @@ export class Retries {
   async run<Answer>(
     attempt: (leftMs: number) => Promise<Answer>,
     timeoutMs: number,
-    signal: AbortSignal,
+    limit: Limit,
   ): Promise<Answer> {
     const end = performance.now() + timeoutMs;
     let left = timeoutMs;
@@ -83,7 +84,7 @@ export class Retries {
           throw thrown;
         }
         const error = ConnectError.from(thrown);
-        if (signal.aborted || repetition > this.#most || !mayHelp(error) || !this.#budget.spend()) {
+        if (limit.isOver || repetition > this.#most || !mayHelp(error) || !this.#budget.spend()) {
           throw thrown;
         }
         const pause = (retryAfterMs(error) ?? 0) + pauseMs(repetition);
@@ -91,7 +92,7 @@ export class Retries {
         if (left <= 0) {
           throw thrown;
         }
-        await sleep(pause, signal);
+        await sleep(pause, limit.signal);
       }
     }
   }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -28,6 +28,25 @@ def open_channel(
     if credentials is None:
         return aio.insecure_channel(target, options=options)
     return aio.secure_channel(target, credentials, options=options)
+
+
+class _Headers(aio.Metadata):
+    """Metadata that is made once, and read by every call without being made again."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        super().__init__(*pairs)
+        self._pairs = tuple(pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pairs)
+
+
+def fixed_headers(pairs: Sequence[tuple[str, str]]) -> Any:
+    """What goes with every call, as grpcio takes it fastest."""
+    return _Headers(pairs)
 
 
 async def read_message(call: Any, timeout: float | None) -> Any:

@@ -15,7 +15,7 @@ from .._settings import Settings, TokenSource, checked_token, unencrypted
 from ..errors import TenureError, from_rpc_error
 from ..v1.credential_service_pb2_grpc import CredentialServiceStub
 from ..v1.session_service_pb2_grpc import SessionServiceStub
-from ._runtime import Cancelled, Channel, open_channel, resolve, sleep
+from ._runtime import Cancelled, Channel, fixed_headers, open_channel, resolve, sleep
 
 _REST = 1.0
 
@@ -23,6 +23,11 @@ _REST = 1.0
 def client_closed() -> TenureError:
     """Whoever calls through a closed client gets this."""
     return TenureError("the client is closed", reason="CLIENT_CLOSED")
+
+
+def bearer(token: object) -> tuple[str, str]:
+    """The header that says who calls."""
+    return ("authorization", f"Bearer {checked_token(token)}")
 
 
 class Endpoint:
@@ -49,8 +54,8 @@ class Connection:
         self._budget = RetryBudget()
         self.closed = False
         token = settings.token
-        self._authorization = f"Bearer {checked_token(token)}" if isinstance(token, str) else None
         self._asked = None if isinstance(token, str) else token
+        self._fixed = fixed_headers([bearer(token)]) if isinstance(token, str) else None
 
     def call(
         self,
@@ -67,12 +72,14 @@ class Connection:
         attempt = 1
         while True:
             endpoint = self._next()
-            metadata = self._headers()
+            metadata: Any = self._fixed
+            beside = self._beside()
             if self._asked is not None or user_token is not None:
-                metadata += self._tokens(user_token)
+                beside += self._tokens(user_token)
+            if beside:
+                metadata = [*(metadata or ()), *beside]
             try:
-                # No metadata is cheaper for grpcio than an empty list.
-                answer = endpoint.methods[method](request, timeout=left, metadata=metadata or None)
+                answer = endpoint.methods[method](request, timeout=left, metadata=metadata)
             except Cancelled:
                 # Closing the client is not a cancelling of the task that waits here.
                 if self.closed:
@@ -98,7 +105,7 @@ class Connection:
 
     def stream(self, method: str, request: Any, *, user_token: TokenSource | None = None) -> Any:
         """Opens a stream. Nothing is repeated here."""
-        metadata = self._headers() + self._tokens(user_token)
+        metadata = [*(self._fixed or ()), *self._beside(), *self._tokens(user_token)]
         return self._next().methods[method](request, metadata=metadata)
 
     def close(self) -> None:
@@ -137,11 +144,9 @@ class Connection:
             raise unencrypted()
         return ProvingConnection(self, checked_token(user_token) if isinstance(user_token, str) else user_token)
 
-    def _headers(self) -> Carrier:
-        """What is known without asking anybody."""
+    def _beside(self) -> Carrier:
+        """What the context of this one call says: mostly nothing."""
         carrier: Carrier = []
-        if self._authorization is not None:
-            carrier.append(("authorization", self._authorization))
         inject_trace(carrier)
         correlation = correlation_id.get()
         if correlation:
@@ -152,7 +157,7 @@ class Connection:
         """What has to be asked for with each request."""
         carrier: Carrier = []
         if self._asked is not None:
-            carrier.append(("authorization", f"Bearer {checked_token(resolve(self._asked))}"))
+            carrier.append(bearer(resolve(self._asked)))
         if user_token is not None:
             carrier.append(("tenure-user-token", checked_token(resolve(user_token))))
         return carrier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Timer
 from typing import Any, TypeVar
 
@@ -33,6 +33,11 @@ def open_channel(
     if credentials is None:
         return grpc.insecure_channel(target, options=options)
     return grpc.secure_channel(target, credentials, options=options)
+
+
+def fixed_headers(pairs: Sequence[tuple[str, str]]) -> Any:
+    """What goes with every call, as grpcio takes it fastest."""
+    return tuple(pairs)
 
 
 def read_message(call: Any, timeout: float | None) -> Any:
