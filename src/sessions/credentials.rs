@@ -62,7 +62,8 @@ impl Sessions {
         secret: &Secret,
     ) -> Result<u64, Error> {
         self.events.about_credential(call, name);
-        self.write(call, place, id, name, secret, None).await
+        let written = self.write(call, place, id, name, secret, None).await;
+        written.inspect_err(|error| self.count_seal_fault(error))
     }
 
     /// Reads a credential, and its version.
@@ -131,7 +132,8 @@ impl Sessions {
         wait: Duration,
     ) -> Result<Refresh, Error> {
         self.events.about_credential(call, &begin.name);
-        self.keys.vault()?;
+        let vault = self.keys.vault();
+        vault.inspect_err(|error| self.count_seal_fault(error))?;
         let deadline = Instant::now() + wait;
         loop {
             // From here on no ringing is missed.
@@ -204,7 +206,8 @@ impl Sessions {
         secret: &Secret,
     ) -> Result<u64, Error> {
         self.events.about_credential(call, name);
-        self.write(call, place, id, name, secret, Some(lease)).await
+        let written = self.write(call, place, id, name, secret, Some(lease)).await;
+        written.inspect_err(|error| self.count_seal_fault(error))
     }
 
     /// Gives the right to refresh back. One that was lost is no error.

@@ -1,6 +1,7 @@
 //! What is sent to a collector, as a collector receives it that is built from OpenTelemetry's own protos.
 
 mod collector;
+mod every_metric;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -17,7 +18,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request};
 
 use self::collector::{Collector, Manner};
-use crate::support::redis::wait_until;
+use crate::support::redis::{Certificates, wait_until};
 use crate::support::service::Service;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -290,6 +291,50 @@ async fn a_collector_that_hangs_or_is_away_costs_nothing_but_telemetry() {
         assert!(service.stop());
         // The longest wait for the last of it, and some for the rest.
         assert!(began.elapsed() < Duration::from_mins(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_is_reached_over_tls() {
+    let certificates = Certificates::make();
+    let collector = Collector::start_with(Manner::Takes, Some(&certificates)).await;
+    let ours = format!(
+        "trace_ratio = 1\notlp_tls_ca = {:?}\notlp_tls_cert = {:?}\notlp_tls_key = {:?}\n",
+        certificates.ca(),
+        certificates.client_cert(),
+        certificates.client_key(),
+    );
+    let mut service = Service::start_with("memory:", &config(&collector.url(), &ours));
+    sessions(&service)
+        .create_session(create())
+        .await
+        .expect("made");
+    wait_until("metrics arrive", || {
+        count(&collector, "rpc.server.call.duration", "OK") == 1
+    });
+    assert!(service.stop());
+    let names: Vec<String> = collector
+        .spans()
+        .into_iter()
+        .map(|span| span.name)
+        .collect();
+    assert!(names.iter().any(|name| name.ends_with("/CreateSession")));
+    assert!(!collector.lines().is_empty());
+
+    // Neither a collector that somebody else vouches for, nor one that does not know us, gets anything.
+    let somebody = Certificates::make();
+    let unknown = format!("otlp_tls_ca = {:?}\n", somebody.ca());
+    let nameless = format!("otlp_tls_ca = {:?}\n", certificates.ca());
+    for settings in [unknown, nameless] {
+        let collector = Collector::start_with(Manner::Takes, Some(&certificates)).await;
+        let service = Service::start_with("memory:", &config(&collector.url(), &settings));
+        wait_until("the loss is counted", || {
+            let (_, metrics) = service.http("/metrics");
+            let series = "tenure_telemetry_lost_total{signal=\"metrics\"} ";
+            let lost = metrics.lines().find_map(|line| line.strip_prefix(series));
+            lost.expect("a series") != "0"
+        });
+        assert!(collector.metrics().is_none());
     }
 }
 

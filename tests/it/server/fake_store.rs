@@ -26,6 +26,7 @@ use tokio::sync::watch;
 pub(crate) struct FakeStore {
     away: AtomicBool,
     panicking: AtomicBool,
+    panicking_about_bearers: AtomicBool,
     /// Sweeps that still find something.
     due: AtomicUsize,
     sweeps: AtomicUsize,
@@ -45,6 +46,11 @@ impl FakeStore {
 
     pub(crate) fn set_panicking(&self, panicking: bool) {
         self.panicking.store(panicking, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_panicking_about_bearers(&self, panicking: bool) {
+        self.panicking_about_bearers
+            .store(panicking, Ordering::SeqCst);
     }
 
     pub(crate) fn set_due(&self, sweeps: usize) {
@@ -158,6 +164,8 @@ impl Store for FakeStore {
     }
 
     async fn bearers(&self, _: &Arc<Namespace>, _: &SessionId) -> Answer<Vec<Owner>> {
+        let panicking = self.panicking_about_bearers.load(Ordering::SeqCst);
+        assert!(!panicking, "as the test asked");
         self.answer(Vec::new())
     }
 

@@ -1,7 +1,9 @@
 //! A collector: OpenTelemetry's three services, which keep what they are sent.
 
 use std::collections::HashMap;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
@@ -29,8 +31,10 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataMap;
-use tonic::transport::Server;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
+
+use crate::support::redis::Certificates;
 
 /// How it treats those who send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,7 @@ struct Kept {
 #[derive(Clone)]
 pub(super) struct Collector {
     address: SocketAddr,
+    scheme: &'static str,
     manner: Manner,
     kept: Arc<Mutex<Kept>>,
 }
@@ -58,13 +63,28 @@ pub(super) struct Collector {
 impl Collector {
     /// Listens on a free port, until the runtime ends.
     pub(super) async fn start(manner: Manner) -> Collector {
+        Collector::start_with(manner, None).await
+    }
+
+    /// The same; with certificates over TLS, for clients that show one.
+    pub(super) async fn start_with(manner: Manner, tls: Option<&Certificates>) -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let collector = Collector {
             address: listener.local_addr().expect("an address"),
+            scheme: if tls.is_some() { "https" } else { "http" },
             manner,
             kept: Arc::default(),
         };
-        let serving = Server::builder()
+        let mut server = Server::builder();
+        if let Some(tls) = tls {
+            let read = |file: PathBuf| fs::read(file).expect("a file");
+            let identity = Identity::from_pem(read(tls.server_cert()), read(tls.server_key()));
+            let settings = ServerTlsConfig::new()
+                .identity(identity)
+                .client_ca_root(Certificate::from_pem(read(tls.ca())));
+            server = server.tls_config(settings).expect("good settings");
+        }
+        let serving = server
             .add_service(TraceServiceServer::new(collector.clone()))
             .add_service(MetricsServiceServer::new(collector.clone()))
             .add_service(LogsServiceServer::new(collector.clone()))
@@ -74,7 +94,7 @@ impl Collector {
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     pub(super) fn spans(&self) -> Vec<Span> {
