@@ -16,6 +16,7 @@ mod health;
 mod keys;
 mod output;
 mod policy;
+mod progress;
 #[cfg(test)]
 mod reference;
 mod serve;

@@ -13,12 +13,14 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use self::fetch::Address;
 use crate::config::TokenIssuer;
+use crate::telemetry::call::{self, InCall};
 
 mod fetch;
 
@@ -173,6 +175,8 @@ pub(super) struct Keys {
     looking: watch::Sender<Looking>,
     /// Somebody met a key that is not known.
     wanted: Notify,
+    /// For which call: the look is part of its trace.
+    wanted_for: Mutex<Option<InCall>>,
     waiting: Semaphore,
 }
 
@@ -206,6 +210,7 @@ impl Keys {
             current: ArcSwap::from_pointee(current),
             looking: watch::Sender::new(Looking::default()),
             wanted: Notify::new(),
+            wanted_for: Mutex::new(None),
             waiting: Semaphore::new(WAITING),
         })
     }
@@ -223,6 +228,9 @@ impl Keys {
         let fresh = before
             .last
             .is_some_and(|last| last.elapsed() < self.cooldown);
+        if !before.in_progress {
+            *self.wanted_for.lock() = call::now();
+        }
         self.wanted.notify_one();
         if (before.in_progress || !fresh)
             && let Ok(_place) = self.waiting.try_acquire()
@@ -239,7 +247,8 @@ impl Keys {
         loop {
             self.looking
                 .send_modify(|looking| looking.in_progress = true);
-            let read = self.source.read().await;
+            let wanted_for = self.wanted_for.lock().take();
+            let read = call::resumed(wanted_for, self.source.read()).await;
             let pause = match read.and_then(|text| self.take_over(&text).map_err(str::to_owned)) {
                 Ok(()) => {
                     retry = FIRST_RETRY;

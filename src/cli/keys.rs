@@ -13,6 +13,7 @@ use tenure_client::{Admin, Rewrapped};
 
 use super::exit::{Exit, Usage};
 use super::output::{self, Format};
+use super::progress::Progress;
 use super::service::{InNamespace, Service};
 use crate::session::time::Time;
 use crate::vault;
@@ -114,11 +115,13 @@ async fn rotate(admin: &Admin, output: Format) -> anyhow::Result<Exit> {
 
 async fn rewrap(admin: &Admin, output: Format) -> anyhow::Result<Exit> {
     let mut progress = admin.rewrap_keys().await?;
+    let bar = Progress::start(true);
     let mut last = Rewrapped::default();
     while let Some(told) = progress.next().await? {
         last = told;
-        output::note(&format!("{} of {} looked at", last.seen, last.total));
+        bar.show(last.seen, last.total);
     }
+    drop(bar);
     let mut out = io::stdout().lock();
     match output {
         Format::Json => output::json(

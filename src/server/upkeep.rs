@@ -14,7 +14,7 @@ use crate::sessions::Sessions;
 use crate::store::status::Glance;
 use crate::store::{Answer, Store, StoreError};
 use crate::telemetry::Metrics;
-use crate::telemetry::metrics::label::Breaker;
+use crate::telemetry::metrics::label::{Breaker, Trouble};
 
 /// How often the store is asked, and how long it may take to answer.
 const PING_EVERY: Duration = Duration::from_secs(1);
@@ -139,6 +139,8 @@ pub(super) fn report_store(metrics: &Metrics, readiness: &Readiness, store: &Arc
             bytes,
             closed_breakers,
             open_breakers,
+            unsafe_eviction,
+            clock_skew,
         } = store.glance();
         if let Some(bytes) = bytes {
             metrics.store_size.set_count((), bytes);
@@ -146,6 +148,9 @@ pub(super) fn report_store(metrics: &Metrics, readiness: &Readiness, store: &Arc
         let servers = &metrics.store_servers;
         servers.set_count((Breaker::Closed,), closed_breakers);
         servers.set_count((Breaker::Open,), open_breakers);
+        let trouble = &metrics.store_trouble;
+        trouble.set_count((Trouble::UnsafeEviction,), unsafe_eviction.into());
+        trouble.set_count((Trouble::ClockSkew,), clock_skew.into());
     });
 }
 

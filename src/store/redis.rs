@@ -435,6 +435,8 @@ impl Store for RedisStore {
         Glance {
             closed_breakers: state.primaries.saturating_sub(state.down),
             open_breakers: state.down,
+            unsafe_eviction: state.unsafe_eviction,
+            clock_skew: state.clock_skew,
             ..Glance::default()
         }
     }

@@ -64,4 +64,8 @@ pub struct Glance {
     pub closed_breakers: usize,
     /// Servers for which calls are refused at once, until they are found well again.
     pub open_breakers: usize,
+    /// Whether it may evict what must stay: every call is refused.
+    pub unsafe_eviction: bool,
+    /// Whether its clock and ours are too far apart: only endings are accepted.
+    pub clock_skew: bool,
 }

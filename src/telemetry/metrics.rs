@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 use self::instrument::{Counter, Gauge, Histogram, Instrument, Presence};
 use self::label::{
     Barred, Breaker, Cause, Code, Known, Method, Namespace, Outcome, SealFault, Signal, Step,
-    System, Version,
+    System, Trouble, Version,
 };
 use crate::session::names::NamespaceName;
 use crate::session::refusal::EndReason;
@@ -87,6 +87,8 @@ metrics! {
         "1 while the store can do its work, else 0; asked each second."
     store_servers: Gauge<(Breaker,)> = "tenure.store.servers", "{server}";
         "Primaries of the store, by the position of their breakers: `closed` lets calls through. The memory store has none."
+    store_trouble: Gauge<(Trouble,)> = "tenure.store.trouble", "";
+        "1 while the store answers and cannot be used all the same: it may evict what must stay (every call is refused), or its clock and this instance's are more than 2 s apart (only endings are accepted)."
     store_size: Gauge<()> = "tenure.store.size", "By";
         "Bytes that the store holds, about; only the memory store knows."
     sessions_live: Gauge<(Namespace,)> = "tenure.sessions.live", "{session}";

@@ -121,17 +121,40 @@ pub fn store(kind: &'static str, operation: &'static str) -> Span {
     )
 }
 
-/// Notes that the store could not do it.
+/// Notes that it could not be done, and why.
 pub fn failed(span: &Span, error: &str) {
     span.record("error.type", error);
     span.record("otel.status_code", "ERROR");
 }
 
-/// The W3C `traceparent` for a request that goes out on behalf of the call that is being served.
-pub fn traceparent() -> Option<String> {
-    let context = call::look(|call| call.trace.clone())??;
-    let (trace, span) = (context.trace_id(), context.span_id());
-    Some(format!("00-{trace}-{span}-{:02x}", context.trace_flags()))
+/// Begins a request that goes out over HTTP on behalf of the call that is being served: its span, if the call is
+/// recorded, and the W3C `traceparent` that it carries, if the call is in a trace.
+pub fn request(method: &'static str, server: &str) -> (Span, Option<String>) {
+    let of_call = call::look(|call| (call.trace.clone(), call.sampled));
+    let Some((Some(mut context), sampled)) = of_call else {
+        return (Span::none(), None);
+    };
+    let mut span = Span::none();
+    if sampled {
+        span = tracing::info_span!(
+            target: TARGET,
+            parent: None,
+            "request",
+            otel.name = method,
+            otel.kind = "client",
+            http.request.method = method,
+            server.address = server,
+            error.type = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+        );
+        // It may go out on another task than the call's own.
+        let parent = opentelemetry::Context::new().with_remote_span_context(context.clone());
+        if span.set_parent(parent).is_ok() {
+            context = span.context().span().span_context().clone();
+        }
+    }
+    let (trace, id, flags) = (context.trace_id(), context.span_id(), context.trace_flags());
+    (span, Some(format!("00-{trace}-{id}-{flags:02x}")))
 }
 
 /// The caller's span, if it sends a sound one. Of versions to come the part is read that will not change.

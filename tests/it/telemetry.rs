@@ -2,6 +2,7 @@
 
 mod collector;
 mod every_metric;
+mod outgoing;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;

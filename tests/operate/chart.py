@@ -183,7 +183,9 @@ SWITCHES: dict[str, tuple[str, dict[str, Any]]] = {
             },
             "networkPolicy": {"enabled": True, "egress": {"enabled": True}},
             "metrics": {
-                "serviceMonitor": {"enabled": True, "relabelings": [{"action": "labeldrop", "regex": "x"}]}
+                "serviceMonitor": {"enabled": True, "relabelings": [{"action": "labeldrop", "regex": "x"}]},
+                "prometheusRule": {"enabled": True},
+                "dashboard": {"enabled": True},
             },
             "podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": None},
             "service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8"]},

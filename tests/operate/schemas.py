@@ -1,4 +1,4 @@
-"""JSON schemas of what the chart makes: of Kubernetes itself, and of the two kinds that others have added."""
+"""JSON schemas of what the chart makes: of Kubernetes itself, and of the kinds that others have added."""
 
 import json
 import subprocess
@@ -11,12 +11,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 # The Go modules that have the definitions of the added kinds.
-DEFINITIONS = {
-    "github.com/cert-manager/cert-manager@v1.21.2": "deploy/crds/cert-manager.io_certificates.yaml",
-    "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
-        "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"
-    ),
-}
+_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+DEFINITIONS = [
+    ("github.com/cert-manager/cert-manager@v1.21.2", "deploy/crds/cert-manager.io_certificates.yaml"),
+    (_OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"),
+    (_OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
+]
 
 
 def faults(manifest: dict[str, Any], kubernetes: str) -> list[str]:
@@ -55,7 +55,7 @@ def _own(kubernetes: str, api_version: str, kind: str) -> Draft202012Validator:
 @cache
 def _added() -> dict[tuple[str, str], Draft202012Validator]:
     found = {}
-    for module, path in DEFINITIONS.items():
+    for module, path in DEFINITIONS:
         definition = yaml.safe_load((_module(module) / path).read_text())["spec"]
         for version in definition["versions"]:
             schema = version["schema"]["openAPIV3Schema"]
@@ -65,6 +65,7 @@ def _added() -> dict[tuple[str, str], Draft202012Validator]:
     return found
 
 
+@cache
 def _module(name: str) -> Path:
     """The directory of a Go module; fetched if need be."""
     command = ["go", "mod", "download", "-json", name]

@@ -18,8 +18,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::config::TokenIssuer;
+use crate::telemetry::trace;
 
 /// From connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,7 +82,22 @@ impl Address {
     }
 
     async fn fetch_at_leisure(&self) -> Result<Bytes, String> {
+        let (span, traceparent) = trace::request("GET", self.uri.host().unwrap_or_default());
+        let fetched = self
+            .fetch_within(traceparent)
+            .instrument(span.clone())
+            .await;
+        if fetched.is_err() {
+            trace::failed(&span, "fetch_failed");
+        }
+        fetched
+    }
+
+    async fn fetch_within(&self, traceparent: Option<String>) -> Result<Bytes, String> {
         let mut request = Request::get(&self.uri).header(header::ACCEPT, "application/json");
+        if let Some(traceparent) = traceparent {
+            request = request.header("traceparent", traceparent);
+        }
         if let Some(path) = &self.token_file {
             // Tokens in files are replaced before they expire, so each fetch reads it.
             let unreadable =

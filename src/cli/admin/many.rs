@@ -1,15 +1,15 @@
 //! Many sessions: finding them, ending them, and who has the most.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tenure_client::{EndProgress, FoundSession, show_time};
 
 use super::{Context, InNamespace, Meant};
 use crate::cli::exit::{Exit, Usage};
 use crate::cli::output::{self, Format};
+use crate::cli::progress::Progress;
 
 const HEADER: [&str; 7] = [
     "id",
@@ -74,26 +74,67 @@ impl Sessions {
     async fn stream(self, context: &Context) -> anyhow::Result<Exit> {
         let (namespace, filter) = (&self.namespace.namespace, self.meant.filter());
         let mut found = context.admin.find_all(namespace, filter).await?;
+        let on_terminal = io::stdout().is_terminal();
         // A bar between lines of a terminal is in the way of both.
-        let bar = bar(!io::stdout().is_terminal());
-        let mut header = Some(HEADER.join("\t"));
+        let bar = Progress::start(!on_terminal);
+        let mut lines = Lines::new(on_terminal);
         while let Some(batch) = found.next().await? {
             let mut out = io::stdout().lock();
-            for session in &batch.sessions {
-                match context.output {
-                    Format::Json => output::json_line(&mut out, &output::to_json(session)?)?,
-                    Format::Table => {
-                        if let Some(header) = header.take() {
-                            writeln!(out, "{header}")?;
-                        }
-                        writeln!(out, "{}", output::printable(&row(session).join("\t")))?;
+            match context.output {
+                Format::Json => {
+                    for session in &batch.sessions {
+                        output::json_line(&mut out, &output::to_json(session)?)?;
+                    }
+                }
+                Format::Table => {
+                    for line in lines.of(batch.sessions.iter().map(row)) {
+                        writeln!(out, "{line}")?;
                     }
                 }
             }
-            show(&bar, batch.looked, batch.total);
+            bar.show(batch.looked, batch.total);
         }
-        bar.finish_and_clear();
         Ok(Exit::Ok)
+    }
+}
+
+/// Lines of a table that are written before all of it is known: in columns for people, which only ever grow; with tabs
+/// for programs.
+struct Lines {
+    widths: Option<[usize; HEADER.len()]>,
+    begun: bool,
+}
+
+impl Lines {
+    fn new(on_terminal: bool) -> Lines {
+        Lines {
+            widths: on_terminal.then_some([0; HEADER.len()]),
+            begun: false,
+        }
+    }
+
+    /// The lines of some rows; the first ones begin with the header.
+    fn of(&mut self, rows: impl Iterator<Item = Vec<String>>) -> Vec<String> {
+        let rows = rows.map(|row| row.iter().map(|cell| output::printable(cell)).collect());
+        let mut rows: Vec<Vec<String>> = rows.collect();
+        if !rows.is_empty() && !std::mem::replace(&mut self.begun, true) {
+            rows.insert(0, HEADER.map(str::to_owned).to_vec());
+        }
+        let Some(widths) = &mut self.widths else {
+            return rows.iter().map(|row| row.join("\t")).collect();
+        };
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let lines = rows.iter().map(|row| {
+            let cells = row.iter().zip(&*widths);
+            let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            line.trim_end().to_owned()
+        });
+        lines.collect()
     }
 }
 
@@ -184,41 +225,28 @@ impl End {
             .admin
             .end_all(namespace, filter, self.all, dry_run, &self.note);
         let mut ending = ending.await?;
-        let bar = bar(true);
+        let bar = Progress::start(true);
         let mut last = EndProgress::default();
         while let Some(told) = ending.next().await? {
             last = told;
-            show(&bar, last.looked, last.total);
+            bar.show(last.looked, last.total);
         }
-        bar.finish_and_clear();
         Ok(last)
     }
 }
 
 fn confirmed(sessions: i64) -> io::Result<bool> {
     let mut out = io::stderr().lock();
-    write!(out, "End {sessions} sessions? [y/N] ")?;
+    let what = if sessions == 1 { "session" } else { "sessions" };
+    write!(out, "End {sessions} {what}? [y/N] ")?;
     out.flush()?;
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// A bar on stderr, if that is a terminal and the bar is wanted.
-fn bar(wanted: bool) -> ProgressBar {
-    let target = if wanted && io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} looked at  {elapsed}");
-    ProgressBar::with_draw_target(None, target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-fn show(bar: &ProgressBar, looked: i64, total: i64) {
-    bar.set_length(u64::try_from(total).unwrap_or(0));
-    bar.set_position(u64::try_from(looked).unwrap_or(0));
+    if io::stdin().read_line(&mut answer)? == 0 {
+        // Nobody has ended the line.
+        writeln!(out)?;
+    }
+    let answer = answer.trim().to_ascii_lowercase();
+    Ok(matches!(answer.as_str(), "y" | "yes"))
 }
 
 #[derive(Debug, Args)]

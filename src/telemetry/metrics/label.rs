@@ -346,6 +346,15 @@ label! {
 }
 
 label! {
+    /// Why a store is not used although it answers.
+    Trouble, "what":
+        /// It is set up to evict what must stay.
+        UnsafeEviction = "unsafe_eviction",
+        /// Its clock and this instance's are more than 2 s apart.
+        ClockSkew = "clock_skew",
+}
+
+label! {
     /// What stood in the way of sealing or opening.
     SealFault, "why":
         /// What is kept does not open in its place.

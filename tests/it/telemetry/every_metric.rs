@@ -161,6 +161,13 @@ async fn over_redis() -> Seen {
     let lost = |signal| format!("tenure_telemetry_lost_total{{signal=\"{signal}\"}}");
     watched.until(&lost("metrics"), |count| count > 0.0);
 
+    let trouble = "tenure_store_trouble{what=\"unsafe_eviction\"}";
+    for (policy, is_trouble) in [("allkeys-lru", 1.0), ("noeviction", 0.0)] {
+        redis.ask(&["CONFIG", "SET", "maxmemory-policy", policy]);
+        watched.until(trouble, is(is_trouble));
+    }
+    watched.until("tenure_store_ready", is(1.0));
+
     // Redis hangs: calls wait, and more than the service takes is turned away.
     redis.freeze();
     let waiting: Vec<_> = (0..3)

@@ -1,8 +1,8 @@
 //! What a walk through all sessions costs those who call meanwhile: Gets at a fixed rate against a service in this
 //! process, without and with a StreamSessions of everything, by turns in one run.
 //!
-//! `cargo run --release --example admin_scan -- [STORE_URL] [SESSIONS] [GETS_PER_SECOND]`
-#![expect(clippy::print_stdout, reason = "an example tells what it has found")]
+//! `cargo bench --bench admin_scan -- [STORE_URL] [SESSIONS] [GETS_PER_SECOND]`
+#![expect(clippy::print_stdout, reason = "a measurement tells what it has found")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,9 @@ const TURNS: usize = 3;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
+    // Cargo says `--bench` to whatever it runs as one.
+    let given = std::env::args().skip(1);
+    let mut arguments = given.filter(|argument| !argument.starts_with("--"));
     let url = arguments.next().unwrap_or_else(|| "memory:".to_owned());
     let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
     let (sessions, rate): (usize, usize) = (number(1_000_000)?, number(2_000)?);
