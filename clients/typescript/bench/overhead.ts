@@ -1,4 +1,4 @@
-// What the client costs beside its bare stub: calls per second of both, over the same kind of connection, in
+// What the client costs beside a stub over connect-es: calls per second of both, over the same kind of connection, in
 // turns, in one run, with the same deadline; and this process' own CPU time for each call, which a slow service cannot hide.
 //
 //   npm run compile && npm run overhead [SECONDS_PER_TURN]

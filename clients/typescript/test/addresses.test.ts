@@ -8,6 +8,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { connect, UnavailableError } from "tenure-client";
 import type { Service } from "tenure-client/testing";
@@ -101,6 +102,21 @@ describe("a lost connection", () => {
     await tenure.namespace("crm").owner("acme", "ada").get("some-session-id-1");
     assert.equal(calls, 2);
     await service.stop();
+  });
+});
+
+describe("a closed client", () => {
+  it("pings no connection that is gone", async () => {
+    const running = await service();
+    const interval = 20;
+    const tenure = running.connect({ keepaliveIntervalMs: interval });
+    const watch = tenure.namespace("crm").watch();
+    await watch.started();
+    tenure.close();
+    await assert.rejects(watch.next(), /closed/);
+    // Timers fire in their order: a ping that throws has done so before this one.
+    await pause(5 * interval);
+    await running.stop();
   });
 });
 

@@ -27,8 +27,7 @@ class Address {
   #connecting: Promise<void> | undefined;
   /** Until when it is left out. */
   restsUntil = 0;
-  /** The connections whose errors are listened to. */
-  readonly #heard = new WeakSet<ClientHttp2Session>();
+  readonly #guarded = new WeakSet<ClientHttp2Session>();
 
   constructor(url: string, options: ConnectionOptions) {
     const keepalive = {
@@ -73,12 +72,9 @@ class Address {
   async open(path: string, headers: OutgoingHttpHeaders): Promise<ClientHttp2Stream> {
     const stream = await this.#manager.request("POST", path, headers, {});
     const session = stream.session as ClientHttp2Session | undefined;
-    // When a connection is told to go away, or a ping is not answered, connect-node destroys it and may no longer
-    // listen when Node.js reports that: an unheard "error" would end the process (connect-es, issue 1768). The calls
-    // themselves learn of it in another way.
-    if (session !== undefined && !this.#heard.has(session)) {
-      this.#heard.add(session);
-      session.on("error", () => undefined);
+    if (session !== undefined && !this.#guarded.has(session)) {
+      this.#guarded.add(session);
+      guard(session);
     }
     return stream;
   }
@@ -86,6 +82,17 @@ class Address {
   close(reason: ConnectError): void {
     this.#manager.abort(reason);
   }
+}
+
+/** Keeps connect-node's keepalive from ending the process. */
+function guard(session: ClientHttp2Session): void {
+  // When a connection is told to go away, or a ping is not answered, connect-node destroys it and may no longer
+  // listen when Node.js reports that (connect-es, issue 1768). The calls themselves learn of it in another way.
+  session.on("error", () => undefined);
+  // Its last call to end starts the timer of the pings anew, also when the connection is destroyed already; pinging one
+  // throws, from a timer, where nobody can catch it.
+  const ping = session.ping.bind(session) as (...request: unknown[]) => boolean;
+  session.ping = (...request: unknown[]) => !session.destroyed && ping(...request);
 }
 
 /** Sends each request to the next address that can be reached. */
