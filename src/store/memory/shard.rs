@@ -102,6 +102,15 @@ pub(super) struct Slot {
     due: Option<Second>,
 }
 
+/// An entry of the queue whose time has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// The slot, and since when.
+    Slot(u32, Time),
+    /// Its slot has another time by now, or is gone. There may be as many of these in a row as there were sessions.
+    Void,
+}
+
 /// The size of a record, to count by.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Size {
@@ -304,21 +313,19 @@ impl Shard {
         }
     }
 
-    /// The next slot that is due, and since when. It is not due any more.
-    pub(super) fn next_due(&mut self, now: Time) -> Option<(u32, Time)> {
-        loop {
-            let &Reverse((second, number)) = self.due.peek()?;
-            if second.start() > now {
-                return None;
-            }
-            self.due.pop();
-            if let Some(slot) = self.slots.get_mut(number)
-                && slot.due == Some(second)
-            {
-                slot.due = None;
-                return Some((number, second.start()));
-            }
+    /// Takes the next entry that is due: the slot that it means, and since when. That slot is not due any more.
+    pub(super) fn next_due(&mut self, now: Time) -> Option<Due> {
+        let &Reverse((second, number)) = self.due.peek()?;
+        if second.start() > now {
+            return None;
         }
+        self.due.pop();
+        let slot = self.slots.get_mut(number);
+        let Some(slot) = slot.filter(|slot| slot.due == Some(second)) else {
+            return Some(Due::Void);
+        };
+        slot.due = None;
+        Some(Due::Slot(number, second.start()))
     }
 
     /// Whether anything is due.
@@ -427,6 +434,38 @@ mod tests {
         assert!(shard.ids.is_empty() && shard.owners.is_empty() && shard.logins.is_empty());
         assert!(shard.slot(number).is_none());
         assert_eq!(totals.bytes.into_inner(), 0);
+    }
+
+    #[test]
+    fn what_is_gone_is_taken_from_the_queue_one_by_one() {
+        let (hashes, totals) = (Hashes::default(), Totals::default());
+        let name = NamespaceName::new("here").expect("a good name");
+        let limits = Limits::default();
+        let namespace = Arc::new(Namespace { name, limits });
+        let fleet = Arc::new(Fleet::new(
+            Arc::clone(&namespace),
+            EventLog::new(1, 1),
+            Arc::default(),
+        ));
+        let mut shard = Shard::new();
+        let now = Time::from_millis(10_000);
+        for user in ["ann", "bob", "cid"] {
+            let owner = Owner::new("acme", user, "").expect("a good owner");
+            let address = hashes.of_owner(&namespace.name, &owner);
+            let number = shard.insert(&fleet, address, OwnerRecord::new(owner));
+            shard.look_at(number, now);
+            if user != "cid" {
+                shard.forget(&hashes, &totals, number, &[]);
+            }
+        }
+        // The third took the place of one that is gone, and the queue knows it once.
+        let mut taken = Vec::new();
+        while let Some(due) = shard.next_due(now) {
+            taken.push(matches!(due, Due::Slot(..)));
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, [false, false, true]);
+        assert!(!shard.is_due(now));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::MemoryStore;
 use super::fleet::moment;
-use super::shard::{Shard, Size};
+use super::shard::{Due, Shard, Size};
 use crate::session::names::CallerTag;
 use crate::session::time::Time;
 use crate::store::Swept;
@@ -28,7 +28,7 @@ struct Search {
 }
 
 impl MemoryStore {
-    /// Owners that are settled under one lock.
+    /// Owners that are settled under one lock, and entries of the queue that are taken.
     const SLICE: usize = 128;
     /// Slots that are looked at under one lock, to see whether a wide mark covers them.
     const SEARCH_SLICE: u32 = 1024;
@@ -92,12 +92,15 @@ impl MemoryStore {
         let mut shard = self.shards[shard].lock();
         let now = self.clock.now();
         for _ in 0..Self::SLICE.min(*left) {
-            let Some((number, due)) = shard.next_due(now) else {
-                return false;
-            };
-            swept.lag = swept.lag.max(now.since(due));
-            swept.ended += self.settle(&mut shard, number, now);
-            *left -= 1;
+            match shard.next_due(now) {
+                None => return false,
+                Some(Due::Void) => {}
+                Some(Due::Slot(number, due)) => {
+                    swept.lag = swept.lag.max(now.since(due));
+                    swept.ended += self.settle(&mut shard, number, now);
+                    *left -= 1;
+                }
+            }
         }
         shard.is_due(now)
     }
@@ -111,7 +114,8 @@ impl MemoryStore {
         };
         let mut shard = self.shards[search.shard].lock();
         let now = self.clock.now();
-        let end = shard.end().min(search.slot + Self::SEARCH_SLICE);
+        let mut end = shard.end().min(search.slot + Self::SEARCH_SLICE);
+        let mut settled = 0;
         for number in search.slot..end {
             let covered = shard.slot(number).is_some_and(|slot| {
                 slot.record.unended() > 0
@@ -120,6 +124,12 @@ impl MemoryStore {
             if covered {
                 swept.ended += self.settle(&mut shard, number, now);
                 *left = left.saturating_sub(1);
+                settled += 1;
+                if settled == Self::SLICE {
+                    // Where a mark covers everybody, the lock is held for no longer than elsewhere.
+                    end = number + 1;
+                    break;
+                }
             }
         }
         let looks = (end - search.slot) as usize;
