@@ -181,9 +181,14 @@ impl Cluster {
             }
         }
         let owner = id(&self.servers[to]);
-        for index in [to, from, 3 - from - to] {
-            self.servers[index].ask(&["CLUSTER", "SETSLOT", &text, "NODE", &owner]);
+        self.servers[to].ask(&["CLUSTER", "SETSLOT", &text, "NODE", &owner]);
+        // The others learn it from its own news: see `reshard` for what comes of it if they are told.
+        for server in &self.servers {
+            wait_until("it has heard of the move", || {
+                knows(server, slot, self.servers[to].port)
+            });
         }
+        self.servers[from].ask(&["CLUSTER", "SETSLOT", &text, "STABLE"]);
     }
 
     /// Waits until the replica of a primary has taken over.
@@ -197,6 +202,25 @@ impl Cluster {
             }
         });
     }
+}
+
+/// Whether a server takes another one for the primary that has a slot. One that is not there to be asked does not matter.
+fn knows(server: &Server, slot: u16, port: u16) -> bool {
+    let Ok(text) = server.try_ask(&["CLUSTER", "NODES"]) else {
+        return true;
+    };
+    let text: String = redis::from_redis_value(text).expect("a text");
+    let address = format!("127.0.0.1:{port}@");
+    let line = text.lines().find(|line| line.contains(&address));
+    let mut ranges = line.into_iter().flat_map(|line| line.split(' ').skip(8));
+    ranges.any(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) => (first..=last).contains(&slot),
+            // `[SLOT->-ID]`: on the move.
+            _ => false,
+        }
+    })
 }
 
 fn id(server: &Server) -> String {
