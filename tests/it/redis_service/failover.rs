@@ -11,8 +11,8 @@ use futures::stream;
 use tenure_client::Tenure;
 use tokio::task::block_in_place;
 
-use super::eventually;
 use super::load::{Ending, Known, Ledger};
+use super::{eventually, eventually_within};
 use crate::support::redis::{Cluster, Sentinels, Server};
 use crate::support::service::{Service, long};
 
@@ -132,7 +132,7 @@ async fn kill_under_load(mut fleet: Fleet) -> Round {
     let workers = (0..12).map(|worker| ledger.work(&clients[worker % 2], worker));
     let script = async {
         let began = Instant::now();
-        eventually("the load runs", || {
+        eventually_within(Duration::from_mins(5), "the load runs", || {
             ledger.endings() > endings && began.elapsed() > Duration::from_secs(least)
         })
         .await;

@@ -1,11 +1,12 @@
 //! Two instances on one Redis.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tenure_client::{Options, Tenure};
 use tokio::task::block_in_place;
 
-use super::{NAMESPACE, eventually};
+use super::{NAMESPACE, eventually_within};
 use crate::support::redis::Server;
 use crate::support::service::Service;
 
@@ -74,7 +75,7 @@ async fn one_of_two_is_killed_and_no_call_fails() {
         }
     });
     let killing = async {
-        eventually("half of the calls are done", || {
+        eventually_within(Duration::from_mins(5), "half of the calls are done", || {
             done.load(Ordering::Relaxed) >= CALLS / 2
         })
         .await;

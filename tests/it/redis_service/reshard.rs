@@ -10,7 +10,7 @@ use tenure_client::Code;
 use tokio::task::block_in_place;
 
 use super::outages::ann;
-use super::{NAMESPACE, eventually};
+use super::{NAMESPACE, eventually, eventually_within};
 use crate::support::redis::Cluster;
 use crate::support::service::Service;
 
@@ -77,7 +77,7 @@ async fn no_call_fails_while_redis_cli_moves_slots() {
         }
     });
     let moving = async {
-        eventually("the load runs", || {
+        eventually_within(Duration::from_mins(5), "the load runs", || {
             calls.load(Ordering::Relaxed) > 4 * WORKERS * SESSIONS_EACH
         })
         .await;
