@@ -74,36 +74,62 @@ impl Server {
     }
 
     pub(crate) fn start_with(options: Options) -> Server {
-        Server::launch(options, false, free_port())
+        Server::launch(options, false)
     }
 
     /// At a given port, where nothing listens yet.
     pub(crate) fn start_at(port: u16, options: Options) -> Server {
-        Server::launch(options, false, port)
+        let mut server = Server::spawn_at(port, options, false);
+        server.wait_for_answer();
+        server
     }
 
-    fn launch(options: Options, sentinel: bool, port: u16) -> Server {
+    fn launch(options: Options, sentinel: bool) -> Server {
+        let mut server = Server::spawn_at(free_port(), options, sentinel);
+        wait_until("the server answers", || {
+            if server.has_ended() {
+                // Somebody has taken one of its ports in between.
+                let options = server.options.clone();
+                server = Server::spawn_at(free_port(), options, sentinel);
+            }
+            server.answers()
+        });
+        server
+    }
+
+    fn spawn_at(port: u16, options: Options, sentinel: bool) -> Server {
         let dir = tempfile::tempdir().expect("a directory");
         write_config(dir.path(), &options, sentinel, port);
         let child = spawn(dir.path(), sentinel);
-        let mut server = Server {
+        Server {
             child,
             dir,
             port,
             options,
             sentinel,
-        };
-        server.wait_for_answer();
-        server
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a status").is_some()
+    }
+
+    /// Whether it is this one that answers at its port, and is ready for more.
+    fn answers(&self) -> bool {
+        let info = self.try_ask(&["INFO", "server"]);
+        let info = info.and_then(|info| Ok(redis::from_redis_value::<String>(info)?));
+        let own = format!("process_id:{}\r", self.pid());
+        info.is_ok_and(|info| info.contains(&own))
+            && matches!(self.try_ask(&["PING"]), Ok(Value::SimpleString(_)))
     }
 
     fn wait_for_answer(&mut self) {
         wait_until("the server answers", || {
-            // Somebody may have taken the port in between, or may not have let go of it yet.
-            if self.child.try_wait().expect("a status").is_some() {
+            if self.has_ended() {
+                // Somebody has not let go of its port yet.
                 self.child = spawn(self.dir.path(), self.sentinel);
             }
-            matches!(self.try_ask(&["PING"]), Ok(Value::SimpleString(_)))
+            self.answers()
         });
     }
 
@@ -307,10 +333,17 @@ fn signal(pid: u32, name: &str) {
     assert!(status.expect("kill runs").success(), "kill -{name} {pid}");
 }
 
-/// A port that nobody listens at, for now.
+/// A port that nobody listens at, for now: none of those that the system gives to whoever connects.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    const PORTS: std::ops::Range<u16> = 10_000..32_000;
+    loop {
+        let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0_u8);
+        let offset = random % u64::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(offset).expect("a small number");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn write_config(dir: &Path, options: &Options, sentinel: bool, port: u16) {
@@ -342,6 +375,13 @@ fn write_config(dir: &Path, options: &Options, sentinel: bool, port: u16) {
         lines.push(format!("tls-cert-file {}", tls.server_cert().display()));
         lines.push(format!("tls-key-file {}", tls.server_key().display()));
         lines.push(format!("tls-ca-cert-file {}", tls.ca().display()));
+    }
+    if options
+        .lines
+        .iter()
+        .any(|line| line == "cluster-enabled yes")
+    {
+        lines.push(format!("cluster-port {}", free_port()));
     }
     lines.extend(options.lines.iter().cloned());
     std::fs::write(dir.join("redis.conf"), lines.join("\n") + "\n").expect("a file");

@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::{Options, Server, free_port, wait_until};
+use super::{Options, Server, wait_until};
 
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -29,7 +29,6 @@ impl Cluster {
             let options = options
                 .clone()
                 .line("cluster-enabled yes")
-                .line(format!("cluster-port {}", free_port()))
                 // Short, but no shorter than a busy machine can be late.
                 .line("cluster-node-timeout 1500")
                 .line("cluster-replica-validity-factor 0");

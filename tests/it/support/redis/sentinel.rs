@@ -2,7 +2,7 @@
 
 use redis::Value;
 
-use super::{Options, Server, free_port, wait_until};
+use super::{Options, Server, wait_until};
 
 #[derive(Debug)]
 pub(crate) struct Sentinels {
@@ -51,7 +51,7 @@ impl Sentinels {
                 if let Some(password) = &sentinels.password {
                     options = options.line(format!("sentinel sentinel-pass {password}"));
                 }
-                Server::launch(options, true, free_port())
+                Server::launch(options, true)
             })
             .collect();
         for sentinel in &sentinels {
