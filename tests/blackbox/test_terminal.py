@@ -1,12 +1,12 @@
 """`tenure admin` as somebody sees it who sits at a terminal."""
 
+import json
 import os
 import pty
 import select
 import subprocess
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ import pytest
 
 from support.paths import binary
 from support.server import Server, clean_environment, serving, tenure
-from support.wire import SessionServiceStub, calls, new_owner
+from support.wire import SessionServiceStub, calls, new_id, new_owner
 
 WITHIN = 30.0
 CTRL_C, CTRL_D = b"\x03", b"\x04"
-ENDING = ["admin", "end", "--namespace", "crm", "--label", "loadtest"]
 
 
 class Terminal:
@@ -72,21 +71,28 @@ def own(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-@contextmanager
-def sessions(own: Server, count: int) -> Iterator[Any]:
+@pytest.fixture
+def namespace() -> str:
+    """One that no other test has: the store may be everybody's."""
+    return f"n-{new_id()[:20]}"
+
+
+def ending(namespace: str) -> list[str]:
+    return ["admin", "end", "--namespace", namespace, "--label", "loadtest"]
+
+
+def make(own: Server, namespace: str, count: int) -> None:
     with own.channel() as channel:
         api: Any = SessionServiceStub(channel)
         for _ in range(count):
-            request = calls.CreateSessionRequest(namespace="crm", owner=new_owner(), labels=["loadtest"])
+            request = calls.CreateSessionRequest(namespace=namespace, owner=new_owner(), labels=["loadtest"])
             api.CreateSession(request)
-        yield api
 
 
-def left(own: Server) -> int:
-    terminal = Terminal(own, "admin", "namespaces", "--output", "json")
-    code, screen = terminal.end()
-    assert code == 0
-    return int(screen.split('"sessions": ')[1].split(",")[0])
+def left(own: Server, namespace: str) -> int:
+    told = tenure("admin", "namespaces", "--output", "json", TENURE_SERVER=f"http://{own.grpc}")
+    (count,) = (used["sessions"] for used in json.loads(told.stdout) if used["namespace"] == namespace)
+    return int(count)
 
 
 @pytest.mark.parametrize(
@@ -99,72 +105,74 @@ def left(own: Server) -> int:
         (CTRL_C, 130, "^C"),
     ],
 )
-def test_whoever_does_not_agree_ends_nothing(own: Server, keys: bytes, code: int, said: str) -> None:
-    with sessions(own, 3):
-        terminal = Terminal(own, *ENDING)
-        terminal.until("End 3 sessions? [y/N] ")
-        terminal.types(keys)
-        ended, screen = terminal.end()
-        if keys == CTRL_C:
-            # Ended by the signal: what a shell calls 130.
-            ended = 128 - ended if ended < 0 else ended
-        assert ended == code
-        assert screen.split("[y/N] ")[1] == said
-        assert left(own) == 3
+def test_whoever_does_not_agree_ends_nothing(
+    own: Server, namespace: str, keys: bytes, code: int, said: str
+) -> None:
+    make(own, namespace, 3)
+    terminal = Terminal(own, *ending(namespace))
+    terminal.until("End 3 sessions? [y/N] ")
+    terminal.types(keys)
+    ended, screen = terminal.end()
+    if keys == CTRL_C:
+        # Ended by the signal: what a shell calls 130.
+        ended = 128 - ended if ended < 0 else ended
+    assert ended == code
+    assert screen.split("[y/N] ")[1] == said
+    assert left(own, namespace) == 3
 
 
 @pytest.mark.parametrize("keys", [b"y\n", b"yes\n", b"Y\n"])
-def test_whoever_agrees_ends_them(own: Server, keys: bytes) -> None:
-    with sessions(own, 1):
-        terminal = Terminal(own, *ENDING)
-        terminal.until("End 1 session? [y/N] ")
-        terminal.types(keys)
-        code, screen = terminal.end()
-        assert code == 0
-        # The bar is gone when the result is there.
-        last = screen.split("\x1b[2K")[-1].split("\n")
-        assert [line.split() for line in last[-4:-1]] == [
-            ["looked", "at", "1"],
-            ["matched", "1"],
-            ["ended", "1"],
-        ]
-        assert left(own) == 0
+def test_whoever_agrees_ends_them(own: Server, namespace: str, keys: bytes) -> None:
+    make(own, namespace, 1)
+    terminal = Terminal(own, *ending(namespace))
+    terminal.until("End 1 session? [y/N] ")
+    terminal.types(keys)
+    code, screen = terminal.end()
+    assert code == 0
+    # The bar is gone when the result is there.
+    last = screen.split("\x1b[2K")[-1].split("\n")
+    assert [line.split() for line in last[-4:-1]] == [
+        ["looked", "at", "1"],
+        ["matched", "1"],
+        ["ended", "1"],
+    ]
+    assert left(own, namespace) == 0
 
 
-def test_a_bar_tells_how_far_it_is(own: Server) -> None:
-    with sessions(own, 600):
-        terminal = Terminal(own, *ENDING, "--dry-run")
-        code, screen = terminal.end()
-        assert code == 0
-        assert " of 600 looked at" in screen
-        assert screen.rstrip().endswith("600")
+def test_a_bar_tells_how_far_it_is(own: Server, namespace: str) -> None:
+    make(own, namespace, 600)
+    terminal = Terminal(own, *ending(namespace), "--dry-run")
+    code, screen = terminal.end()
+    assert code == 0
+    assert " of 600 looked at" in screen
+    assert screen.rstrip().endswith("600")
 
 
-def test_a_long_list_stands_in_columns(own: Server) -> None:
-    with sessions(own, 3):
-        terminal = Terminal(own, "admin", "sessions", "--namespace", "crm", "--all")
-        code, screen = terminal.end()
-        assert code == 0
-        header, *rows = screen.splitlines()
-        assert len(rows) == 3
-        column = header.index("labels")
-        assert {row[column:] for row in rows} == {"loadtest"}
-    piped = tenure("admin", "sessions", "--namespace", "crm", "--all", TENURE_SERVER=f"http://{own.grpc}")
+def test_a_long_list_stands_in_columns(own: Server, namespace: str) -> None:
+    make(own, namespace, 3)
+    terminal = Terminal(own, "admin", "sessions", "--namespace", namespace, "--all")
+    code, screen = terminal.end()
+    assert code == 0
+    header, *rows = screen.splitlines()
+    assert len(rows) == 3
+    column = header.index("labels")
+    assert {row[column:] for row in rows} == {"loadtest"}
+    piped = tenure("admin", "sessions", "--namespace", namespace, "--all", TENURE_SERVER=f"http://{own.grpc}")
     assert [line.split("\t")[-1] for line in piped.stdout.splitlines()] == ["labels"] + ["loadtest"] * 3
 
 
-def test_where_nobody_can_be_asked_nothing_is_done(own: Server) -> None:
+def test_where_nobody_can_be_asked_nothing_is_done(own: Server, namespace: str) -> None:
     """Neither from a file, nor from a pipe that says yes."""
-    with sessions(own, 1):
-        for stdin in (b"", b"yes\n"):
-            ended = subprocess.run(
-                [str(binary()), *ENDING],
-                env=clean_environment(TENURE_SERVER=f"http://{own.grpc}"),
-                input=stdin,
-                capture_output=True,
-                timeout=WITHIN,
-                check=False,
-            )
-            assert ended.returncode == 2
-            assert b"--yes" in ended.stderr
-        assert left(own) == 1
+    make(own, namespace, 1)
+    for stdin in (b"", b"yes\n"):
+        ended = subprocess.run(
+            [str(binary()), *ending(namespace)],
+            env=clean_environment(TENURE_SERVER=f"http://{own.grpc}"),
+            input=stdin,
+            capture_output=True,
+            timeout=WITHIN,
+            check=False,
+        )
+        assert ended.returncode == 2
+        assert b"--yes" in ended.stderr
+    assert left(own, namespace) == 1
