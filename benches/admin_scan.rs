@@ -13,8 +13,9 @@ use tenure::config::Config;
 use tenure::session::limits::Limits;
 use tenure::session::names::{CallerTag, NamespaceName, Owner, RecordId, SessionId};
 use tenure::session::owner_record::{Create, OnExisting};
+use tenure::session::refusal::Refusal;
 use tenure::session::state::State;
-use tenure::store::{Namespace, Place, Store};
+use tenure::store::{Namespace, Place, Store, StoreError};
 use tenure::{server, store};
 use tenure_client::{Options, SessionFilter, Tenure};
 use tokio::sync::mpsc;
@@ -113,7 +114,17 @@ async fn preload(store: &Arc<dyn Store>, sessions: usize) -> Result<(), Failure>
                 on_existing: OnExisting::Fail,
                 request: None,
             };
-            store.create(&place, create).await.map(drop)
+            loop {
+                match store.create(&place, create.clone()).await {
+                    // So many at once may be too much for a busy Redis.
+                    Err(StoreError::Unavailable { retry_after }) => {
+                        tokio::time::sleep(retry_after).await;
+                    }
+                    // Made the time before, whose answer did not arrive.
+                    Err(StoreError::Refused(Refusal::SessionExists)) => return Ok(()),
+                    made => return made.map(drop),
+                }
+            }
         }
     });
     let mut creations = creations.buffer_unordered(256);

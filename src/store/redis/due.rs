@@ -22,14 +22,14 @@ impl Shared {
         behind: Option<&Member>,
         most: usize,
     ) -> Answer<Vec<Member>> {
-        let (member, at) = match behind {
-            Some((member, at)) => (member.clone(), number(at.as_millis())),
-            None => Default::default(),
+        let Some((member, at)) = behind else {
+            let last = i64::try_from(most).unwrap_or(i64::MAX) - 1;
+            return self.due_at_ranks(name, cell, 0, last).await;
         };
         let page = Call {
             script: &scripts::DUE,
             keys: vec![self.keys.cell(name, cell).due()],
-            args: vec![at, member, number(most)],
+            args: vec![number(at.as_millis()), member.clone(), number(most)],
             absent: None,
         };
         read(self.link.call(&page).await?)
@@ -37,11 +37,21 @@ impl Shared {
 
     /// When the last is due.
     pub(super) async fn last_due(&self, name: &NamespaceName, cell: Cell) -> Answer<Option<Time>> {
+        let last = self.due_at_ranks(name, cell, -1, -1).await?;
+        Ok(last.last().map(|(_, at)| *at))
+    }
+
+    async fn due_at_ranks(
+        &self,
+        name: &NamespaceName,
+        cell: Cell,
+        first: i64,
+        last: i64,
+    ) -> Answer<Vec<Member>> {
         let key = self.keys.cell(name, cell).due();
-        let mut last = redis::cmd("ZRANGE");
-        last.arg(&key).arg(-1).arg(-1).arg("WITHSCORES");
-        let members = read(self.link.command(&key, last).await?)?;
-        Ok(members.last().map(|(_, at)| *at))
+        let mut range = redis::cmd("ZRANGE");
+        range.arg(&key).arg(first).arg(last).arg("WITHSCORES");
+        read(self.link.command(&key, range).await?)
     }
 }
 
