@@ -324,6 +324,25 @@ impl Events {
         audit.record(level, entry);
     }
 
+    /// Sessions of an owner may have ended: the store was asked to end some, and its answer is lost for good.
+    pub fn may_have_ended(&self, level: Level, namespace: &NamespaceName, owner: &Owner) {
+        tracing::warn!(
+            target: "tenure::lifecycle",
+            event = Deed::Ended.name(),
+            namespace = namespace.as_str(),
+            "the store's answer is lost: it is unknown whether sessions have ended"
+        );
+        let Some(audit) = &self.audit else { return };
+        let mut entry = Entry {
+            deed: Some(Deed::Ended.name()),
+            outcome: Outcome::Unknown,
+            namespace: namespace.as_str().to_owned(),
+            ..Entry::default()
+        };
+        note_owner(&mut entry, owner);
+        audit.record(level, entry);
+    }
+
     fn record(&self, trail: &Trail, id: Option<&SessionId>, deed: Deed) {
         let note = |entry: &mut Entry| {
             entry.deed = Some(deed.name());

@@ -389,6 +389,7 @@ impl Running {
         }
         let _ = timeout(CUT_OFF_TIMEOUT, &mut self.sweeping).await;
         let _ = timeout(CUT_OFF_TIMEOUT, self.sessions.look_into_misses()).await;
+        let _ = timeout(CUT_OFF_TIMEOUT, self.sessions.store().leave()).await;
         Ok(())
     }
 }

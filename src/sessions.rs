@@ -18,7 +18,7 @@ use self::tenant_keys::TenantKeys;
 use self::violations::Misses;
 use crate::callers::{OwnerProof, Policy};
 use crate::events::{Deed, Events};
-use crate::session::names::{CredentialName, SessionId};
+use crate::session::names::{CredentialName, NamespaceName, SessionId};
 use crate::session::owner_record::{
     Claim, Claimed, Create, Created, Page, Read, Rotate, Rotated, Update, Updated,
 };
@@ -26,7 +26,7 @@ use crate::session::record::Session;
 use crate::session::refusal::{EndReason, Refusal};
 use crate::session::request::Fingerprint;
 use crate::store::{
-    Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Watch,
+    Cursor, Namespace, Place, Revocation, Revoked, Selector, Store, StoreError, Told, Watch,
 };
 use crate::telemetry::{LogFilter, Metrics};
 use crate::vault::Vault;
@@ -111,10 +111,15 @@ impl Sessions {
     pub fn told_to(mut self, events: Arc<Events>) -> Sessions {
         let (namespaces, told) = (Arc::clone(&self.namespaces), Arc::clone(&events));
         let metrics = Arc::clone(&self.metrics);
-        self.store.tell_endings_to(Box::new(move |ended| {
-            metrics.count_ending(&ended.namespace, ended.reason);
-            let level = namespaces.audit_level(ended.namespace.as_str());
-            told.ended(level, &ended);
+        self.store.tell_endings_to(Box::new(move |ending| {
+            let level = |name: &NamespaceName| namespaces.audit_level(name.as_str());
+            match ending {
+                Told::Known(ended) => {
+                    metrics.count_ending(&ended.namespace, ended.reason);
+                    told.ended(level(&ended.namespace), &ended);
+                }
+                Told::Unknown(name, owner) => told.may_have_ended(level(&name), &name, &owner),
+            }
         }));
         self.events = events;
         self

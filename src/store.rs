@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 pub use self::clock::Clock;
-pub use self::endings::{Ended, Listener};
+pub use self::endings::{Ended, Listener, Told};
 use self::inspection::{Position, Slice};
 pub use self::measured::Measured;
 use self::memory::MemoryStore;
@@ -90,6 +90,12 @@ pub enum StoreError {
     /// The store cannot be reached, or did not answer in time.
     #[error("the store is unavailable")]
     Unavailable {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
+    /// It was asked, and its answer is lost: wholly done, or not at all.
+    #[error("the store's answer is lost")]
+    Unanswered {
         /// When it is worth trying again.
         retry_after: Duration,
     },
@@ -343,9 +349,13 @@ pub trait Store: Send + Sync + 'static {
     async fn watch(&self, namespace: &Arc<Namespace>, after: Option<Cursor>) -> Answer<Watch>;
 
     /// Has a listener told of each session that a step of this instance ends otherwise than by
-    /// [`Store::end`], exactly once over all instances. Whoever listens must not block, and must not call the
+    /// [`Store::end`], exactly once over all instances, as long as the store forgets no ending. Where the answer of a
+    /// step is lost, that is told later, or at least that something may have ended. Whoever listens must not block, and must not call the
     /// store. The latest listener takes the place of the one before.
     fn tell_endings_to(&self, listener: Listener);
+
+    /// This instance goes. What it may have ended without knowing it is told as far as it can be found out.
+    async fn leave(&self);
 
     /// Ends what is dead and gives space back, for at most about `budget` owners. Its cost follows what is
     /// due, not what is kept.

@@ -16,6 +16,7 @@ use super::queue::{Queue, Waiting};
 use super::sealing::{Cipher, FileKey};
 use super::sink::Sink;
 use super::{Fault, Fsync, Settings, clock};
+use crate::visible;
 
 /// How often a sink that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -397,5 +398,6 @@ fn remark(remark: &Remark) -> Vec<u8> {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("plain data")
+    let json = serde_json::to_string(value).expect("plain data");
+    visible::escaped(json).into_bytes()
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tenure_client::{Error, ErrorKind, Event, Session, show_time};
 
 use crate::config::show_duration;
+use crate::visible;
 
 /// How data is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -64,14 +65,13 @@ fn advice(error: &Error) -> Option<&'static str> {
 
 /// JSON, indented.
 pub(super) fn json(out: &mut impl Write, value: &Value) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
-    writeln!(out)
+    let json = serde_json::to_string_pretty(value)?;
+    writeln!(out, "{}", visible::escaped(json))
 }
 
 /// JSON on one line, flushed: what a stream is made of.
 pub(super) fn json_line(out: &mut impl Write, value: &Value) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    writeln!(out)?;
+    writeln!(out, "{}", visible::escaped(value.to_string()))?;
     out.flush()
 }
 
@@ -224,8 +224,8 @@ pub(super) fn event(out: &mut impl Write, event: &Event) -> io::Result<()> {
 pub(super) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
+            let escaped = visible::misleads(c).then(|| c.escape_default());
+            let plain = (!visible::misleads(c)).then_some(c);
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()

@@ -26,7 +26,7 @@ use crate::config;
 use crate::events::Events;
 use crate::sessions::Error;
 use crate::telemetry::Metrics;
-use crate::telemetry::call::{self, InCall};
+use crate::telemetry::call::{self, InCall, InDoubt};
 use crate::telemetry::metrics::label::Barred;
 use crate::telemetry::trace::{self, Traced};
 
@@ -133,6 +133,7 @@ impl Edge {
             correlation_id: Arc::clone(&correlation_id),
             trace: context,
             sampled: !span.is_none(),
+            in_doubt: InDoubt::default(),
         };
         let trail = recorded::begin(&edge.events, operation, &in_call, peer(&request));
         let answer = async move {

@@ -171,7 +171,7 @@ fn of_store(error: StoreError) -> Status {
             "the store is full; reading and ending sessions still works",
         )
         .into(),
-        StoreError::Unavailable { retry_after } => Told::new(
+        StoreError::Unavailable { retry_after } | StoreError::Unanswered { retry_after } => Told::new(
             Reason::StoreUnavailable,
             "the store does not answer",
         )

@@ -24,8 +24,17 @@ pub struct Ended {
     pub at: Time,
 }
 
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A session has ended.
+    Known(Ended),
+    /// Sessions of an owner may have: the store was asked, and nobody can say any more what it did.
+    Unknown(NamespaceName, Owner),
+}
+
 /// Somebody who is told.
-pub type Listener = Box<dyn Fn(Ended) + Send + Sync>;
+pub type Listener = Box<dyn Fn(Told) + Send + Sync>;
 
 /// Where a store tells of endings. Nobody has to listen.
 #[derive(Default)]
@@ -45,7 +54,14 @@ impl Endings {
             return;
         }
         if let Some(listener) = &*self.0.read() {
-            listener(ended());
+            listener(Told::Known(ended()));
+        }
+    }
+
+    /// Tells that there may have been endings.
+    pub(super) fn tell_unknown(&self, namespace: &NamespaceName, owner: &Owner) {
+        if let Some(listener) = &*self.0.read() {
+            listener(Told::Unknown(namespace.clone(), owner.clone()));
         }
     }
 

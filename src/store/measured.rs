@@ -22,7 +22,7 @@ use crate::session::owner_record::{
 use crate::session::record::Session;
 use crate::session::story::Story;
 use crate::telemetry::metrics::label::{Outcome, Step};
-use crate::telemetry::{Metrics, trace};
+use crate::telemetry::{Metrics, call, trace};
 
 /// A store, and where its steps are counted.
 pub struct Measured {
@@ -50,11 +50,15 @@ impl Measured {
             Err(
                 StoreError::Full
                 | StoreError::Unavailable { .. }
+                | StoreError::Unanswered { .. }
                 | StoreError::Unsafe
                 | StoreError::ClockSkew
                 | StoreError::NotDurable,
             ) => Outcome::Failed,
         };
+        if let Err(StoreError::Unanswered { .. } | StoreError::NotDurable) = answer {
+            call::leave_in_doubt();
+        }
         let took = began.elapsed();
         if let (Outcome::Failed, Err(error)) = (outcome, &answer) {
             trace::failed(&span, &error.to_string());
@@ -74,6 +78,10 @@ macro_rules! steps {
 
             async fn status(&self) -> Status {
                 self.store.status().await
+            }
+
+            async fn leave(&self) {
+                self.store.leave().await;
             }
 
             fn tell_endings_to(&self, listener: Listener) {

@@ -380,6 +380,9 @@ impl Store for MemoryStore {
         self.fleet_or_new(namespace).log.watch(after.as_ref())
     }
 
+    /// It is told of all that it ends when it does.
+    async fn leave(&self) {}
+
     fn tell_endings_to(&self, listener: Listener) {
         self.endings.tell_to(listener);
     }

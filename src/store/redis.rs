@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::doubt::Doubts;
 use self::fleet::Fleets;
 use self::keys::{CellKeys, Keys, Spot};
 use self::link::{Call, Durable, Link, Script};
@@ -37,6 +38,7 @@ use crate::session::time::Time;
 mod claim;
 mod create;
 mod credentials;
+mod doubt;
 mod due;
 mod end;
 mod fleet;
@@ -74,6 +76,7 @@ struct Shared {
     fleets: Fleets,
     recent: Recent,
     endings: Endings,
+    doubts: Doubts,
 }
 
 /// How a store in Redis behaves, beside where it is.
@@ -114,6 +117,7 @@ impl RedisStore {
             fleets: Fleets::default(),
             recent: Recent::default(),
             endings: Endings::default(),
+            doubts: Doubts::new(),
         }));
         recent::watch_failovers(&store.0);
         Ok(store)
@@ -197,6 +201,17 @@ impl Shared {
     /// Ends what an ending says only if it will stay so.
     async fn call_ending(&self, call: &Call) -> Answer<(redis::Value, Durable)> {
         Ok(self.link.call_ending(call).await?)
+    }
+
+    /// The same for one that may end what nobody has named: see [`doubt`].
+    async fn call_in_doubt(
+        &self,
+        place: &Place,
+        spot: &Spot,
+        call: &mut Call,
+    ) -> Answer<(redis::Value, Durable)> {
+        let doubt = self.doubt(place, spot, call);
+        Ok(doubt.over(self.link.call_ending(call).await)?)
     }
 }
 
@@ -378,6 +393,10 @@ impl Store for RedisStore {
 
     async fn watch(&self, namespace: &Arc<Namespace>, after: Option<Cursor>) -> Answer<Watch> {
         Shared::watch(&self.0, namespace, after).await
+    }
+
+    async fn leave(&self) {
+        self.0.leave().await;
     }
 
     fn tell_endings_to(&self, listener: Listener) {

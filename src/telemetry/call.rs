@@ -4,6 +4,7 @@
 //! put into its place with two moves for each time that a call's task runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::trace::SpanContext;
 
@@ -22,6 +23,18 @@ pub struct InCall {
     pub trace: Option<SpanContext>,
     /// Whether the trace is recorded here.
     pub sampled: bool,
+    /// Whether nobody knows what has become of it.
+    pub in_doubt: InDoubt,
+}
+
+/// Whether a step of a call was left without an answer.
+#[derive(Debug, Default)]
+pub struct InDoubt(AtomicBool);
+
+impl Clone for InDoubt {
+    fn clone(&self) -> InDoubt {
+        InDoubt(AtomicBool::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 impl InCall {
@@ -53,6 +66,16 @@ pub async fn resumed<T>(call: Option<InCall>, work: impl Future<Output = T>) -> 
         Some(call) => within(call, work).await,
         None => work.await,
     }
+}
+
+/// The answer to a step of the call is lost: it may have been done.
+pub fn leave_in_doubt() {
+    look(|call| call.in_doubt.0.store(true, Ordering::Relaxed));
+}
+
+/// Whether a step of the call may have been done although it failed.
+pub fn is_in_doubt() -> bool {
+    look(|call| call.in_doubt.0.load(Ordering::Relaxed)).unwrap_or(false)
 }
 
 /// Looks at the call that is being served, if one is.

@@ -4,6 +4,8 @@ mod commands;
 mod door;
 mod endings;
 mod killed;
+mod odd_names;
+mod redis_doubts;
 mod synced;
 mod timing;
 mod wire;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from the ground up. A room may use those below it, not those beside or above.
 const STOREYS: &[&[&str]] = &[
-    &["private"],
+    &["private", "visible"],
     &["audit"],
     &["session", "call"],
     &["config", "mint"],

@@ -92,7 +92,10 @@ async fn ended(link: &Link, call: &Call) -> Value {
 }
 
 fn is_unavailable<T: std::fmt::Debug>(outcome: &Result<T, Fault>) -> bool {
-    matches!(outcome, Err(Fault::Unavailable { .. }))
+    matches!(
+        outcome,
+        Err(Fault::Unavailable { .. } | Fault::Unanswered { .. })
+    )
 }
 
 /// Every kind of call works, whatever is behind it, at once after it has been opened.

@@ -1,6 +1,6 @@
 //! What is sent to a collector, as a collector receives it that is built from OpenTelemetry's own protos.
 
-mod collector;
+pub(crate) mod collector;
 mod every_metric;
 mod outgoing;
 

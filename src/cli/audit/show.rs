@@ -12,6 +12,7 @@ use super::super::exit::{Exit, Usage};
 use super::super::output::{self, Format};
 use super::Log;
 use crate::audit::{EncryptionKeys, HashKey, Lines, Shown, SigningKey, rfc3339};
+use crate::visible;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
@@ -169,7 +170,8 @@ impl Show {
             return Ok(());
         };
         if self.output == Format::Json {
-            serde_json::to_writer(&mut *out, fields)?;
+            let json = serde_json::to_string(fields)?;
+            write!(out, "{}", visible::escaped(json))?;
             return writeln!(out);
         }
         // What happened first, then what it was about; the rest is for programs.

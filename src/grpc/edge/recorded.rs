@@ -12,7 +12,7 @@ use super::refused;
 use crate::audit::{Outcome, Trail};
 use crate::events::Events;
 use crate::sessions::Operation;
-use crate::telemetry::call::InCall;
+use crate::telemetry::call::{self, InCall};
 
 /// Begins the record of a call, where there is an audit.
 pub(super) fn begin(
@@ -37,7 +37,11 @@ pub(super) async fn end(trail: &Trail, answer: Response<Body>) -> Response<Body>
     let reason = told
         .and_then(|status| status.get_details_error_info())
         .map_or_else(String::new, |info| info.reason);
-    match trail.finish(outcome(code), &reason).await {
+    let outcome = match outcome(code) {
+        Outcome::Failed if call::is_in_doubt() => Outcome::Unknown,
+        outcome => outcome,
+    };
+    match trail.finish(outcome, &reason).await {
         // What was not done anyway is told as it is.
         Err(unrecorded) if code == Code::Ok => refused(unrecorded.into()),
         _ => answer,

@@ -58,15 +58,16 @@ impl Shared {
         let mut tries = 0;
         loop {
             tries += 1;
-            let call = self.create_call(place, &spot, create, lane).await?;
+            let mut call = self.create_call(place, &spot, create, lane).await?;
             let answer = match lane {
                 Lane::Shared => {
-                    let answer = self.link.call(&call).await?;
+                    let doubt = self.doubt(place, &spot, &mut call);
+                    let answer = doubt.over(self.link.call(&call).await)?;
                     self.tell_endings(place, &answer, 2);
                     answer
                 }
                 Lane::Endings => {
-                    let (answer, durable) = self.call_ending(&call).await?;
+                    let (answer, durable) = self.call_in_doubt(place, &spot, &mut call).await?;
                     self.tell_endings(place, &answer, 2);
                     if is_ending(&answer) {
                         self.keep_endings(place, &spot, &answer, 2);

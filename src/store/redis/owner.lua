@@ -140,7 +140,8 @@ local function end_live(id, packed, reason, at, by, content, credentials)
   count(-1)
   bury(id, s, reason, at, by, use, content)
   if s.login ~= '' then unindex(login_field(s.login)) end
-  event(ENDED_EVENT, at, id, s, struct.pack('B', reason))
+  -- Behind the time and who calls: by what the call knows its endings again, if its answer is lost.
+  event(ENDED_EVENT, at, id, s, struct.pack('B', reason) .. ARGV[1]:sub(17))
 end
 
 -- Clears away what is left under an id that is free again.

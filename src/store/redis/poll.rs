@@ -7,6 +7,7 @@ use futures::future::join_all;
 use redis::Value;
 use tokio::sync::broadcast;
 
+use super::doubt::Token;
 use super::keys::{CELLS, Cell};
 use super::reply;
 use super::{Shared, pack};
@@ -49,6 +50,8 @@ pub(super) struct Entry {
     pub(super) previous: Position,
     /// `None`: written by a later version, which knows more kinds.
     pub(super) event: Option<Arc<Event>>,
+    /// Which call has ended the session, if it is about an ending. Of another event these are any bytes.
+    pub(super) token: Option<Token>,
 }
 
 /// Reads what is new and hands it to all who listen.
@@ -189,6 +192,7 @@ fn read_entry(cell: Cell, entry: &Value) -> Option<Entry> {
         position: Position::parse(id)?,
         previous: Position::parse(previous)?,
         event: pack::read_event(packed).map(Arc::new),
+        token: packed.last_chunk().copied(),
     })
 }
 

@@ -69,12 +69,13 @@ impl Shared {
 
     /// Ends a session of which Redis has evicted a part.
     pub(super) async fn bury_lost(&self, place: &Place, spot: &Spot, id: &SessionId) -> Answer<()> {
-        let call = self
+        let mut call = self
             .call_on_record(&scripts::LOST, place, spot)
             .key(spot.content(id))
             .key(spot.credentials(id))
             .arg(pack::id(id));
-        let answer = self.link.call(&call).await?;
+        let doubt = self.doubt(place, spot, &mut call);
+        let answer = doubt.over(self.link.call(&call).await)?;
         self.tell_endings(place, &answer, 1);
         Ok(())
     }

@@ -215,11 +215,12 @@ fn limit_name(code: i64) -> Option<LimitName> {
 /// An answer, or data, that no version of these scripts makes.
 pub(super) fn malformed() -> StoreError {
     tracing::error!("redis answered something that the store does not understand");
-    unavailable()
+    in_doubt()
 }
 
-fn unavailable() -> StoreError {
-    StoreError::Unavailable {
+/// What a script did before it failed, or before its answer was not understood, nobody knows.
+fn in_doubt() -> StoreError {
+    StoreError::Unanswered {
         retry_after: Duration::from_secs(1),
     }
 }
@@ -228,11 +229,12 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> StoreError {
         match fault {
             Fault::Unavailable { retry_after } => StoreError::Unavailable { retry_after },
+            Fault::Unanswered { retry_after } => StoreError::Unanswered { retry_after },
             Fault::Full => StoreError::Full,
             Fault::Unsafe => StoreError::Unsafe,
             Fault::ClockSkew => StoreError::ClockSkew,
             // The link has logged it.
-            Fault::Script(_) => unavailable(),
+            Fault::Script(_) => in_doubt(),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Shared {
         let (answer, durable) = if revocation.dry_run {
             (self.link.call(&call).await?, Durable::Yes)
         } else {
-            self.call_ending(&call).await?
+            self.call_in_doubt(place, spot, &mut call).await?
         };
         let mut fields = reply::read_done(answer.clone())?;
         let meant = fields.count()?;

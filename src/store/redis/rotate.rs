@@ -26,7 +26,7 @@ impl Shared {
             None => String::new(),
             Some(login) => format!("={}", login.as_deref().unwrap_or_default()),
         };
-        let call = self
+        let mut call = self
             .call_on_record(&scripts::ROTATE, place, &spot)
             .key(spot.content(id))
             .key(spot.content(&rotate.new_id))
@@ -39,7 +39,7 @@ impl Shared {
             .arg(optional(rotate.authenticated_at.map(Time::as_millis)))
             .arg(login)
             .arg(flag(misplaced));
-        let (answer, durable) = self.call_ending(&call).await?;
+        let (answer, durable) = self.call_in_doubt(place, &spot, &mut call).await?;
         match reply::read(answer.clone())? {
             Reply::Done(mut fields) => {
                 self.tell_endings(place, &answer, 7);

@@ -46,6 +46,9 @@ impl Due {
 
 impl Shared {
     pub(super) async fn sweep(&self, budget: usize) -> Answer<Swept> {
+        if self.look_into_doubts().await.is_err() {
+            tracing::debug!("what lost calls have ended is looked into at the next sweep");
+        }
         self.fleets_of_others().await?;
         let mut swept = Swept::default();
         let mut left = budget;
@@ -179,10 +182,12 @@ impl Shared {
             .collect();
         let owners = self.with_owners(namespace, spots.clone()).await?;
         let known: HashSet<_> = owners.iter().map(|(_, spot)| spot.hash).collect();
-        let (mut calls, mut places) = (Vec::new(), Vec::new());
+        let (mut calls, mut places, mut doubts) = (Vec::new(), Vec::new(), Vec::new());
         for (place, spot) in &owners {
             for ids in sessions[&spot.hash].chunks(SLICE) {
-                calls.push(self.settle_call(place, spot, ids));
+                let mut call = self.settle_call(place, spot, ids);
+                doubts.push(self.doubt(place, spot, &mut call));
+                calls.push(call);
                 places.push(place);
             }
         }
@@ -192,7 +197,8 @@ impl Shared {
             .map(|spot| orphan_call(spot, &sessions[&spot.hash]))
             .collect();
         settled.owners = spots.len();
-        let answers = self.link.call_many(&calls).await;
+        let answers = self.link.call_many(&calls).await.into_iter().zip(doubts);
+        let answers: Vec<_> = answers.map(|(answer, doubt)| doubt.over(answer)).collect();
         // All of them, also when one has failed: who ended a session is the only one that tells of it.
         for (place, answer) in places.into_iter().zip(&answers) {
             if let Ok(answer) = answer {

@@ -9,6 +9,7 @@ use tracing_subscriber::fmt::{self, format::Writer, time::FormatTime as _};
 
 use crate::telemetry::call;
 use crate::telemetry::trace::SpanContext;
+use crate::visible;
 
 /// A line.
 pub(super) struct Line {
@@ -75,7 +76,7 @@ impl Line {
         for (name, id) in self.trace_ids() {
             object.insert(name.into(), id.into());
         }
-        Value::Object(object).to_string() + "\n"
+        visible::escaped(Value::Object(object).to_string()) + "\n"
     }
 
     /// As one line for people. Nothing that was said by somebody else can end it or colour it.
@@ -100,13 +101,13 @@ impl Line {
             text.extend(
                 message
                     .chars()
-                    .map(|c| if c.is_control() { ' ' } else { c }),
+                    .map(|c| if visible::misleads(c) { ' ' } else { c }),
             );
         }
         for (name, value) in &self.fields {
             let _ = match value {
                 Value::String(value) if is_plain(value) => write!(text, " {name}={value}"),
-                value => write!(text, " {name}={value}"),
+                value => write!(text, " {name}={}", visible::escaped(value.to_string())),
             };
         }
         for (name, id) in self.trace_ids() {
@@ -163,7 +164,8 @@ fn timestamp() -> String {
 
 /// Whether a text can stand without quotes.
 fn is_plain(text: &str) -> bool {
-    let is_odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\\' | '=');
+    let is_odd =
+        |c: char| visible::misleads(c) || c.is_whitespace() || matches!(c, '"' | '\\' | '=');
     !text.is_empty() && !text.contains(is_odd)
 }
 
@@ -177,22 +179,23 @@ mod tests {
             at: timestamp(),
             level: Level::WARN,
             target: "tenure".to_owned(),
-            message: Some("one\ntwo\x1b[31m".to_owned()),
+            message: Some("one\ntwo\x1b[31m\u{202E}".to_owned()),
             fields: vec![
                 ("a", "x\n2026-01-01 INFO forged".into()),
                 ("b", 7.into()),
                 ("c", "plain".into()),
+                ("d", "ada\u{202E}nimda\u{2028}".into()),
             ],
             trace: None,
         };
         for text in [line.to_text(false), line.to_json()] {
             assert_eq!(text.matches('\n').count(), 1, "{text}");
-            assert!(text.ends_with('\n') && !text.contains('\x1b'), "{text}");
+            let misleading = text.trim_end_matches('\n').contains(visible::misleads);
+            assert!(text.ends_with('\n') && !misleading, "{text}");
         }
-        assert!(
-            line.to_text(false)
-                .contains(" a=\"x\\n2026-01-01 INFO forged\" b=7 c=plain")
-        );
+        assert!(line.to_text(false).contains(
+            " a=\"x\\n2026-01-01 INFO forged\" b=7 c=plain d=\"ada\\u202enimda\\u2028\""
+        ));
         let object: Value = serde_json::from_str(&line.to_json()).expect("JSON");
         assert_eq!(object["b"], 7);
         assert_eq!(object["level"], "WARN");

@@ -98,6 +98,11 @@ impl Service {
         text
     }
 
+    /// Whether the store does not answer, as the service knows.
+    pub(super) async fn is_away(&self) -> bool {
+        self.metrics().await.contains("\ntenure_store_ready 0\n")
+    }
+
     pub(super) async fn stop(self) {
         self.stop.cancel();
         let ended = self.running.await.expect("no panic");

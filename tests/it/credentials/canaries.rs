@@ -20,6 +20,8 @@ use tokio::task::spawn_blocking;
 use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 
+use crate::telemetry::collector::{Collector, Manner};
+
 use super::{Caller, Fleet, SECRET, config, opaque, tokens};
 
 const CANARY: &str = "canary7f3a";
@@ -31,10 +33,13 @@ struct Loud {
     audit: TempDir,
     grpc: String,
     http: String,
+    collector: Collector,
 }
 
 impl Loud {
-    fn start(settings: &[&str]) -> Loud {
+    async fn start(settings: &[&str]) -> Loud {
+        let collector = Collector::start(Manner::Takes).await;
+        let endpoint = format!("telemetry.otlp_endpoint={}", collector.url());
         let log = NamedTempFile::new().expect("a file");
         let audit = TempDir::new().expect("a directory");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
@@ -46,7 +51,15 @@ impl Loud {
         command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
         let directory = format!("audit.directory={}", audit.path().display());
         let encrypts = format!("namespaces.{SECRET}.encrypt_state=true");
-        let own = ["log.filter=trace", "audit.sink=file", &directory, &encrypts];
+        let own = [
+            "log.filter=trace",
+            "audit.sink=file",
+            &directory,
+            &encrypts,
+            &endpoint,
+            "telemetry.trace_ratio=1",
+            "telemetry.metrics_interval=100ms",
+        ];
         for setting in own.iter().chain(settings) {
             command.args(["--set", setting]);
         }
@@ -74,6 +87,7 @@ impl Loud {
             audit,
             grpc,
             http,
+            collector,
         }
     }
 
@@ -109,8 +123,13 @@ impl Loud {
         let log = std::fs::read(self.log.path()).expect("a log");
         let log = String::from_utf8_lossy(&log).into_owned();
         assert!(log.contains("lifecycle"), "the log is on");
+        // It has sent all of it before it ended.
+        assert!(!self.collector.spans().is_empty() && !self.collector.lines().is_empty());
+        assert!(self.collector.metrics().is_some());
+        let sent = format!("{:?}", self.collector.everything());
         vec![
             ("log", "TRACE", log),
+            ("telemetry", "CreateSession", sent),
             ("metrics", "tenure_calls_limit", metrics),
             ("probes", "200 OK", ready),
             ("audit", "CreateSession", audit),
@@ -162,7 +181,7 @@ impl Told {
 
 #[tokio::test]
 async fn secrets_stay_in_their_place() {
-    let service = Loud::start(&[]);
+    let service = Loud::start(&[]).await;
     let mut ann = service.caller().await;
     let mut told = Told::default();
 
@@ -280,7 +299,8 @@ async fn what_callers_show_stays_with_them() {
         "policy.crm.callers=[\"apikey:crm\"]",
         "policy.crm.allow=[\"server\"]",
         &format!("policy.crm.namespaces=[\"{SECRET}\"]"),
-    ]);
+    ])
+    .await;
     let mut ann = service.caller().await;
     let mut told = Told::default();
     let shown = |name: &'static str, value: &str, request| {

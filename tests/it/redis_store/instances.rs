@@ -12,7 +12,7 @@ use tenure::session::marks::Subject;
 use tenure::session::names::CallerTag;
 use tenure::session::refusal::{EndReason, InvalidationReason};
 use tenure::store::redis::RedisStore;
-use tenure::store::{Clock, Revocation, Selector, Store as _, StoreError};
+use tenure::store::{Clock, Revocation, Selector, Store as _, StoreError, Told};
 
 use super::{a_session, fill, fleet, instance, instance_with, is_alive, place, session_id};
 use crate::support::backend::START;
@@ -58,8 +58,9 @@ async fn each_session_ends_once_whoever_sweeps() {
     let told = Arc::new(Mutex::new(Vec::new()));
     for instance in &instances {
         let told = Arc::clone(&told);
-        instance.tell_endings_to(Box::new(move |ended| {
-            told.lock().push((ended.id, ended.reason));
+        instance.tell_endings_to(Box::new(move |ending| match ending {
+            Told::Known(ended) => told.lock().push((ended.id, ended.reason)),
+            Told::Unknown(..) => panic!("no answer was lost: {ending:?}"),
         }));
     }
     fill(&instances[0], &namespace, SESSIONS, &state(&[])).await;

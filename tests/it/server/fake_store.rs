@@ -173,6 +173,8 @@ impl Store for FakeStore {
         Err(StoreError::CursorExpired)
     }
 
+    async fn leave(&self) {}
+
     fn tell_endings_to(&self, _: Listener) {}
 
     async fn sweep(&self, _: usize) -> Answer<Swept> {

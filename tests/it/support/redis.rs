@@ -2,6 +2,7 @@
 
 mod cluster;
 mod fake;
+mod proxy;
 mod reshard;
 mod sentinel;
 
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use fake::{Fake, bulk};
+pub(crate) use proxy::Proxy;
 pub(crate) use reshard::Reshard;
 pub(crate) use sentinel::Sentinels;
 

@@ -20,7 +20,7 @@ use tenure::session::time::Time;
 use tenure::store::memory::Bounds;
 use tenure::store::{
     Answer, Cursor, Ended, Logged, Namespace, Place, Revocation, Revoked, Selector, Store,
-    StoreError, Watch,
+    StoreError, Told, Watch,
 };
 
 use super::backend::{Backend, TimeMachine};
@@ -89,7 +89,10 @@ impl World {
     pub(crate) fn told(&self) -> Arc<Mutex<Vec<Ended>>> {
         let told = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&told);
-        let listener = move |ended| heard.lock().push(ended);
+        let listener = move |ending| match ending {
+            Told::Known(ended) => heard.lock().push(ended),
+            Told::Unknown(..) => panic!("no answer was lost: {ending:?}"),
+        };
         self.store.tell_endings_to(Box::new(listener));
         told
     }

@@ -38,7 +38,7 @@ use crate::support::redis::Certificates;
 
 /// How it treats those who send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(crate) enum Manner {
     Takes,
     /// Never answers.
     Hangs,
@@ -53,7 +53,7 @@ struct Kept {
 }
 
 #[derive(Clone)]
-pub(super) struct Collector {
+pub(crate) struct Collector {
     address: SocketAddr,
     scheme: &'static str,
     manner: Manner,
@@ -62,12 +62,12 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Listens on a free port, until the runtime ends.
-    pub(super) async fn start(manner: Manner) -> Collector {
+    pub(crate) async fn start(manner: Manner) -> Collector {
         Collector::start_with(manner, None).await
     }
 
     /// The same; with certificates over TLS, for clients that show one.
-    pub(super) async fn start_with(manner: Manner, tls: Option<&Certificates>) -> Collector {
+    pub(crate) async fn start_with(manner: Manner, tls: Option<&Certificates>) -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let collector = Collector {
             address: listener.local_addr().expect("an address"),
@@ -93,18 +93,18 @@ impl Collector {
         collector
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    pub(super) fn spans(&self) -> Vec<Span> {
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let kept = self.kept.lock();
         let resources = kept.traces.iter().flat_map(|sent| &sent.resource_spans);
         let scopes = resources.flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
-    pub(super) fn lines(&self) -> Vec<LogRecord> {
+    pub(crate) fn lines(&self) -> Vec<LogRecord> {
         let kept = self.kept.lock();
         let resources = kept.logs.iter().flat_map(|sent| &sent.resource_logs);
         let scopes = resources.flat_map(|resource| &resource.scope_logs);
@@ -112,7 +112,7 @@ impl Collector {
     }
 
     /// The newest metrics.
-    pub(super) fn metrics(&self) -> Option<Vec<Metric>> {
+    pub(crate) fn metrics(&self) -> Option<Vec<Metric>> {
         let kept = self.kept.lock();
         let newest = kept.metrics.last()?;
         let scopes = newest
@@ -147,7 +147,7 @@ impl Collector {
     }
 
     /// All of it, to look for what should not be there.
-    pub(super) fn everything(&self) -> impl std::fmt::Debug {
+    pub(crate) fn everything(&self) -> impl std::fmt::Debug {
         let kept = self.kept.lock();
         (kept.traces.clone(), kept.metrics.clone(), kept.logs.clone())
     }

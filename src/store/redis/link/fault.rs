@@ -16,6 +16,11 @@ pub enum Fault {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// It was asked, and no answer came. Whether it has done what it was asked is unknown.
+    Unanswered {
+        /// When it is worth trying again.
+        retry_after: Duration,
+    },
     /// It has no memory left.
     Full,
     /// It is set up so that it evicts what must stay.
@@ -30,6 +35,10 @@ pub enum Fault {
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 pub(super) const UNAVAILABLE: Fault = Fault::Unavailable {
+    retry_after: RETRY_AFTER,
+};
+
+pub(super) const UNANSWERED: Fault = Fault::Unanswered {
     retry_after: RETRY_AFTER,
 };
 
@@ -152,9 +161,8 @@ impl Trouble {
             | Trouble::NoReplicas
             | Trouble::Misconfigured
             | Trouble::Denied
-            | Trouble::TimedOut
-            | Trouble::Broken
             | Trouble::Shed => Remedy::Answer(UNAVAILABLE),
+            Trouble::TimedOut | Trouble::Broken => Remedy::Answer(UNANSWERED),
         }
     }
 
@@ -334,7 +342,7 @@ mod tests {
             let error = RedisError::from(std::io::Error::from(kind));
             let trouble = Trouble::from_driver(&error, &here());
             assert_eq!(trouble, Trouble::Broken);
-            assert_eq!(trouble.remedy(), Remedy::Answer(UNAVAILABLE));
+            assert_eq!(trouble.remedy(), Remedy::Answer(UNANSWERED));
         }
         let error = RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         assert_eq!(Trouble::from_driver(&error, &here()), Trouble::TimedOut);
