@@ -16,6 +16,8 @@ fn over(log: &Path, url: String) -> Config {
     let mut config = config(log);
     config.store.url = url;
     config.store.sweep_interval = Duration::from_millis(20);
+    // Nothing but what is lost on purpose.
+    config.store.redis.response_timeout = Some(Duration::from_secs(4));
     config
 }
 
