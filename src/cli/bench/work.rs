@@ -164,8 +164,8 @@ impl Sessions {
         let user = format!("bench-user-{}", number / self.plan.per_owner as u64);
         put(&mut owner, 2, user.as_bytes());
         put(&mut out, 2, &owner);
-        // As long as the ids that the service makes.
-        let id = format!("bench-{:016x}{number:014x}", self.run);
+        // Like the ids that the service makes.
+        let id = Uuid::from_u64_pair(self.run, number).to_string();
         put(&mut out, 3, id.as_bytes());
         match rpc {
             Rpc::Get | Rpc::Delete => {}
