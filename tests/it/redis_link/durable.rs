@@ -199,3 +199,29 @@ async fn in_a_cluster_without_the_wait_some_are_lost() {
         "a test that cannot fail proves nothing"
     );
 }
+
+#[tokio::test]
+async fn replicas_that_are_gone_are_always_asked_and_not_waited_for_any_more() {
+    let server = Server::start();
+    let mut config = RedisConfig::parse(&server.url()).expect("a URL");
+    // Of which there is none.
+    (config.replicas, config.replicas_to_wait) = (1, Some(1));
+    let link = Link::open(&config).await.expect("settings");
+    answered(&link, &note("key", 1)).await;
+    let lines = server
+        .monitor(async {
+            for _ in 0..5 {
+                let ending = link.call_ending(&note("key", 1)).await;
+                let (_, durable) = ending.expect("it is done");
+                assert_eq!(durable, Durable::NotYet);
+            }
+        })
+        .await;
+    let waited: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.split_once("\"WAIT\" \"1\" "))
+        .map(|(_, timeout)| timeout.trim().trim_matches('"'))
+        .collect();
+    let at_first = config.wait_timeout.as_millis().to_string();
+    assert_eq!(waited, [&at_first, &at_first, &at_first, "20", "20"]);
+}
