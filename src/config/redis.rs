@@ -92,8 +92,7 @@ pub struct RedisConfig {
     pub connect_timeout: Duration,
     /// How long a call follows servers that point at each other.
     pub patience: Duration,
-    /// How long a call waits for its slot to arrive where it moves. Its deadline ends it before, and for most calls is
-    /// the only bound that they see: a slot with very many sessions takes long.
+    /// How long a call waits for a slot to arrive where it moves: one with many sessions takes long. Its deadline ends it before.
     pub patience_with_moves: Duration,
     /// How many calls may be under way to one server.
     pub max_in_flight: usize,

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::rand;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -16,6 +15,7 @@ use super::Shared;
 use super::keys::{Cell, Spot};
 use super::link::{Call, Fault};
 use super::poll::{Entry, Position};
+use crate::mint;
 use crate::session::names::{NamespaceName, Owner};
 use crate::store::{Answer, Place};
 
@@ -56,10 +56,8 @@ struct Lost {
 
 impl Doubts {
     pub(super) fn new() -> Doubts {
-        let mut first = [0; 8];
-        rand::fill(&mut first).expect("the system has randomness");
         Doubts {
-            next: AtomicU64::new(u64::from_le_bytes(first)),
+            next: AtomicU64::new(u64::from_le_bytes(mint::random())),
             lost: Mutex::default(),
         }
     }

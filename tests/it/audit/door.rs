@@ -1,4 +1,6 @@
-//! A flood of callers whom nobody knows, and of one who may do nothing.
+//! Who is turned away: each is recorded, and a flood of them takes nobody's place.
+
+use std::fs;
 
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
@@ -11,14 +13,6 @@ use super::wire::{Service, config, of, rule};
 use super::{events, text, verified};
 
 const FLOOD: u64 = 2_000;
-
-/// The value of a series of `/metrics`.
-async fn value(service: &Service, series: &str) -> u64 {
-    let text = service.metrics().await;
-    let value = |line: &str| Some(line.strip_prefix(series)?.strip_prefix(' ')?.to_owned());
-    let value = text.lines().find_map(value).expect("a series");
-    value.parse().expect("a number")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_strangers_costs_nobody_a_call() {
@@ -68,11 +62,11 @@ async fn a_flood_of_strangers_costs_nobody_a_call() {
     }
     flood.await.expect("all were turned away");
     assert!(served > 0);
-    let counted = value(&service, "tenure_audit_turned_away_total").await;
+    let counted = service.counted("turned_away").await;
     assert!(counted > 0, "the flood was more than its share");
-    assert_eq!(value(&service, "tenure_audit_lost_total").await, 0);
-    assert_eq!(value(&service, "tenure_audit_failures_total").await, 0);
-    let lines = value(&service, "tenure_audit_lines_total").await;
+    assert_eq!(service.counted("lost").await, 0);
+    assert_eq!(service.counted("failures").await, 0);
+    let lines = service.counted("lines").await;
     assert_eq!(lines + counted, served + FLOOD + 1);
     drop(known);
     service.stop().await;
@@ -84,4 +78,58 @@ async fn a_flood_of_strangers_costs_nobody_a_call() {
         .filter(|line| text(line, "outcome") == "denied");
     let denied = u64::try_from(denied.count()).expect("few");
     assert_eq!(denied + counted, FLOOD, "each is told or counted");
+}
+
+#[tokio::test]
+async fn who_is_denied_is_recorded() {
+    let log = TempDir::new().expect("a directory");
+    let (key, hash) = new_key();
+    let mut config = config(log.path());
+    config.callers = Callers {
+        api_keys: vec![(
+            "crm".to_owned(),
+            ApiKey {
+                hashes: vec![hash],
+                hash_file: None,
+            },
+        )],
+        ..Callers::default()
+    };
+    config.policy = vec![("crm".to_owned(), rule("server", "on"))];
+    let service = Service::start(config).await;
+    let key = key.expose_secret();
+    let stranger = service.client().await;
+    let known = service.options().api_key(key).allow_plaintext_token();
+    let known = Tenure::connect(known).await.expect("connected");
+    of(&stranger, "on", "ada")
+        .list()
+        .await
+        .expect_err("unknown");
+    of(&known, "on", "ada").list().await.expect("allowed");
+    for namespace in ["required", "off", "other"] {
+        let denied = of(&known, namespace, "ada").list().await;
+        assert_eq!(denied.expect_err("no rule").code(), Code::PermissionDenied);
+    }
+    drop((stranger, known));
+    service.stop().await;
+    let lines = events(log.path());
+    let said: Vec<[&str; 5]> = lines
+        .iter()
+        .map(|line| {
+            ["outcome", "reason", "caller", "namespace", "tenant"].map(|field| text(line, field))
+        })
+        .collect();
+    let no_rule = "CALLER_NOT_ALLOWED";
+    assert_eq!(
+        said,
+        [
+            ["denied", "CALLER_UNKNOWN", "", "", ""],
+            ["ok", "", "apikey:crm", "on", "acme"],
+            ["denied", no_rule, "apikey:crm", "required", "acme"],
+            ["denied", no_rule, "apikey:crm", "other", "acme"],
+        ]
+    );
+    for file in super::files_with(log.path(), "") {
+        assert!(!fs::read_to_string(file).expect("text").contains(key));
+    }
 }

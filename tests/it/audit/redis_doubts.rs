@@ -1,7 +1,7 @@
 //! Endings whose answer from Redis is lost: each is told all the same, once, or it is said that nobody knows.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tenure::audit::HashKey;
@@ -26,6 +26,16 @@ fn endings(log: &Path) -> Vec<Line> {
     let mut lines = events(log);
     lines.retain(|line| text(line, "deed") == "ended" && text(line, "operation").is_empty());
     lines
+}
+
+/// Waits until so many endings are told.
+async fn until_told(log: &Path, count: usize) {
+    let start = Instant::now();
+    while endings(log).len() < count {
+        let told = endings(log);
+        assert!(start.elapsed() < Duration::from_secs(30), "{told:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// The lines of one kind of call.
@@ -83,15 +93,7 @@ impl Lossy {
     /// Waits until so many endings are told; then that no more are, and that the log is sound.
     async fn told(self, count: usize) -> (Vec<Line>, TempDir) {
         let log = self.log();
-        let start = std::time::Instant::now();
-        while endings(&log).len() < count {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "{:?}",
-                endings(&log)
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until_told(&log, count).await;
         assert!(self.proxy.has_lost(), "the answer was not lost");
         drop(self.client);
         self.service.stop().await;
@@ -112,9 +114,7 @@ async fn an_expiry_whose_answer_is_lost_is_told() {
     // The server has to know the script: else it says only that it does not.
     let bob = of(&lossy.client, "required", "bob");
     bob.create().idle_ttl(second).await.expect("made");
-    while endings(&lossy.log()).is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until_told(&lossy.log(), 1).await;
     let ada = of(&lossy.client, "required", "ada");
     let made = ada.create().session_id(OLD).idle_ttl(second);
     made.await.expect("made");
@@ -259,21 +259,10 @@ async fn an_ending_that_redis_forgets_is_told_again_with_the_same_words() {
         .invalidate()
         .await
         .expect("in force");
-    let until = async |count: usize| {
-        let start = std::time::Instant::now();
-        while endings(&log).len() < count {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "{:?}",
-                endings(&log)
-            );
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    until(2).await;
+    until_told(&log, 2).await;
     server.kill();
     server.restart();
-    until(3).await;
+    until_told(&log, 3).await;
     // What came back and was ended again by this instance, which still knew of it, is told once.
     while ada.list().await.is_err() {}
     let back = of(&client, "required", "bob").list().await.expect("listed");
