@@ -8,6 +8,7 @@
 //! 112,000 requests per second on one thread); no cost with one call at a time. It can be switched off
 //! with `grpc.coalesce_writes`.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,9 +20,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes that may wait for the socket. Beyond, whoever writes has to wait too.
 const LIMIT: usize = 64 * 1024;
 
-/// A buffer that has grown beyond this is given back once it is empty, so that a connection keeps little
-/// while it is idle.
-const KEPT: usize = 16 * 1024;
+/// Buffers that a thread keeps for the next connections that write. A connection has one only while something waits
+/// in it, so that it keeps nothing while it is idle, and a buffer grows once and not for each write.
+const SPARES: usize = 16;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
 
 /// An IO whose writes are gathered.
 ///
@@ -38,7 +43,7 @@ pub(crate) struct Coalesce<IO> {
 /// waited for; it is here because `Send` is asked for.
 struct Shared<IO> {
     io: IO,
-    /// Filled by writes, then emptied whole by the writer.
+    /// Filled by writes, then emptied whole by the writer, and given back.
     buffer: Vec<u8>,
     /// How much of the buffer the socket has taken.
     sent: usize,
@@ -102,6 +107,9 @@ impl<IO: AsyncWrite + Unpin> Shared<IO> {
         if self.phase != Phase::Open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        if self.buffer.capacity() == 0 {
+            self.buffer = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
         let before = self.buffer.len();
         let mut offered = 0;
         for slice in slices {
@@ -134,11 +142,13 @@ impl<IO: AsyncWrite + Unpin> Shared<IO> {
             }
         }
         self.sent = 0;
-        if self.buffer.capacity() > KEPT {
-            self.buffer = Vec::new();
-        } else {
-            self.buffer.clear();
-        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < SPARES && buffer.capacity() > 0 {
+                spare.push(buffer);
+            }
+        });
         wake(&mut self.waiting_for_room);
         // Under TLS the last record may still be in the session.
         Pin::new(&mut self.io).poll_flush(cx)
