@@ -20,8 +20,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A session's state passes through as the bytes that came (see src/grpc/raw.rs). Maps are ordered, so
     // that equal requests have equal bytes.
     tonic_prost_build::configure()
+        // Who answers which operation is said in src/grpc/services.rs.
         .build_client(false)
-        .codec_path("crate::grpc::codec::Codec")
+        .build_server(false)
         .btree_map(".")
         .bytes(".")
         // What holds a secret prints itself by hand (see src/grpc/redacted.rs): without it.

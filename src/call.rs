@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use secrecy::SecretString;
 
@@ -24,6 +25,8 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// What the call is to do.
     pub operation: Operation,
+    /// When it came.
+    pub came: Instant,
     /// The id under which the caller and the logs know the call.
     pub correlation_id: Arc<str>,
     /// Where the call comes from.

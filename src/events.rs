@@ -142,9 +142,9 @@ impl Events {
     }
 
     /// The call names a namespace, which may not exist, and its caller may have no rights there.
-    pub fn asked(&self, call: &Call, namespace: &str, level: Level) {
+    pub fn asked(&self, call: &Call, namespace: &str, level: impl FnOnce() -> Level) {
         let Some(trail) = &call.trail else { return };
-        trail.hold_to(level);
+        trail.hold_to(level());
         trail.note(|entry| {
             call.caller.name().clone_into(&mut entry.caller);
             // Anything can be asked for; only a name can be written down.

@@ -4,22 +4,19 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use self::admin_v1::admin_service_server::AdminServiceServer;
 pub use self::edge::{Answer, Departure, Edge, KnownCallers};
 pub use self::peer::Peer;
 use self::services::Services;
-use self::v1::credential_service_server::CredentialServiceServer;
-use self::v1::session_service_server::SessionServiceServer;
 use crate::callers::Authenticator;
 use crate::config;
 use crate::sessions::Sessions;
 use crate::telemetry::Metrics;
 
 mod admin;
-mod codec;
 mod convert;
 mod credential;
 mod edge;
+mod message;
 mod peer;
 pub mod raw;
 mod redacted;
@@ -29,12 +26,7 @@ mod status;
 mod watch;
 
 /// The generated messages and services: their modules lie as their packages do, so that one finds the other.
-#[expect(
-    clippy::pedantic,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated; the protos carry the comments"
-)]
+#[expect(clippy::pedantic, reason = "generated; the protos carry the comments")]
 mod tenure {
     /// `tenure.v1`
     pub mod v1 {
@@ -68,18 +60,9 @@ pub fn edge(
         Arc::clone(metrics),
         stopping.clone(),
     );
-    let session = SessionServiceServer::new(service.clone())
-        .max_decoding_message_size(config.max_message_bytes)
-        // An answer is as large as what is stored; a page of sessions may be larger than a request.
-        .max_encoding_message_size(usize::MAX);
-    let credential = CredentialServiceServer::new(service.clone())
-        .max_decoding_message_size(config.max_message_bytes);
-    let admin =
-        AdminServiceServer::new(service).max_decoding_message_size(config.max_message_bytes);
     let services = Services {
-        session,
-        credential,
-        admin,
+        service,
+        max_message_bytes: config.max_message_bytes,
     };
     Edge::around(
         services,

@@ -3,9 +3,9 @@
 //! One control thread accepts connections, serves the HTTP port and does the upkeep; the [`worker`]
 //! threads serve gRPC. Shutdown is an argument, so that tests stop a service as a signal does.
 //!
-//! HTTP/2 is served with hyper, not with tonic's server, whose services run on it unchanged: that one cuts
-//! connections of a certain age off without a GOAWAY as soon as there is a grace for them, ages all of
-//! them in step, and answers a passed deadline with CANCELLED.
+//! HTTP/2 is served with hyper, not with tonic's server: that one cuts connections of a certain age off without
+//! a GOAWAY as soon as there is a grace for them, ages all of them in step, and answers a passed deadline with
+//! CANCELLED. Health and reflection are tonic's own services; they run on it unchanged.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

@@ -417,7 +417,8 @@ impl Sessions {
         if !place.namespace.limits.encrypt_state {
             return Ok(());
         }
-        let opened = self.encrypted_state.open(place, session).await;
+        // Boxed: every call would carry the room for this.
+        let opened = Box::pin(self.encrypted_state.open(place, session)).await;
         self.readable(call, place, &session.id, opened)
     }
 }

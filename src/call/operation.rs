@@ -2,17 +2,8 @@
 
 use super::right::Role;
 
-/// The services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the protos document them")]
-pub enum Family {
-    Session,
-    Credential,
-    Admin,
-}
-
 macro_rules! operations {
-    ($($family:ident = $service:literal: $($name:ident),+;)+) => {
+    ($($service:literal: $($name:ident),+;)+) => {
         /// Everything that can be asked of the service: one for each RPC.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[expect(missing_docs, reason = "the RPCs of the same names are documented in the protos")]
@@ -38,13 +29,6 @@ macro_rules! operations {
                 }
             }
 
-            /// The service that it belongs to.
-            pub fn family(self) -> Family {
-                match self {
-                    $($(Operation::$name)|+ => Family::$family,)+
-                }
-            }
-
             /// The operation at a path.
             pub fn at(path: &str) -> Option<Operation> {
                 match path {
@@ -57,30 +41,19 @@ macro_rules! operations {
 }
 
 operations! {
-    Session = "tenure.v1.SessionService":
+    "tenure.v1.SessionService":
         CreateSession, GetSession, UpdateSession, TouchSession, RotateSession, DeleteSession,
         InvalidateSessions, ListSessions, WatchSessions, ClaimOnce;
-    Credential = "tenure.v1.CredentialService":
+    "tenure.v1.CredentialService":
         PutCredential, GetCredential, DeleteCredential, ListCredentials, BeginRefresh,
         CompleteRefresh, AbandonRefresh;
-    Admin = "tenure.admin.v1.AdminService":
+    "tenure.admin.v1.AdminService":
         GetKeyStatus, RotateKeys, RewrapKeys, DestroyTenantKey, ListNamespaces, GetStoreStatus,
         GetLogLevel, SetLogLevel, FindSessions, StreamSessions, InspectSession, ReadSessionState,
         ExplainSession, EndSessions, ListTopOwners;
 }
 
 impl Operation {
-    /// Whether its answer is a stream.
-    pub fn is_stream(self) -> bool {
-        matches!(
-            self,
-            Operation::WatchSessions
-                | Operation::RewrapKeys
-                | Operation::StreamSessions
-                | Operation::EndSessions
-        )
-    }
-
     /// Whether it takes access away. Such calls are served however busy the service is.
     pub fn is_ending(self) -> bool {
         matches!(

@@ -133,7 +133,8 @@ impl<T: Subject> Tokens<T> {
                 return Ok(subject);
             }
         }
-        let (index, keys, claims) = self.check_anew(token).await?;
+        // Boxed: every call, whatever it shows, would carry the room for this.
+        let (index, keys, claims) = Box::pin(self.check_anew(token)).await?;
         let issuer = &self.issuers[index];
         let subject = Arc::new(T::of(&issuer.name, &claims)?);
         let until = claims.exp.0.saturating_add(issuer.leeway_seconds);

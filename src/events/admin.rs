@@ -45,7 +45,7 @@ impl Events {
         let Some(trail) = &call.trail else {
             return Err(NoGlass::NoAudit);
         };
-        self.asked(call, namespace.name.as_str(), Level::Required);
+        self.asked(call, namespace.name.as_str(), || Level::Required);
         trail.admit()?;
         tracing::warn!(
             target: "tenure::lifecycle",

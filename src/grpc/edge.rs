@@ -2,21 +2,23 @@
 //! under panics, and error details on what the transport itself refuses.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::future::{Ready, ready};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, Request, Response};
 use tonic::Status;
-use tonic::body::Body;
 use tonic::codegen::StdError;
 use tower::Service;
 use tracing::Instrument as _;
 
+use super::message::Reply;
 use super::services::Services;
 use super::{Peer, status};
 use crate::audit::Trail;
@@ -39,7 +41,7 @@ mod recorded;
 
 pub use known::KnownCallers;
 
-use admission::{Admission, Admitted};
+use admission::Admission;
 use correlation::CorrelationId;
 pub use departure::Departure;
 use departure::Taking;
@@ -53,7 +55,6 @@ struct Ground {
     admission: Admission,
     events: Arc<Events>,
     metrics: Arc<Metrics>,
-    max_message_bytes: usize,
 }
 
 /// The services with the edge around them.
@@ -75,95 +76,85 @@ impl Edge {
             admission: Admission::new(config.max_in_flight, &metrics),
             events: Arc::clone(events),
             metrics,
-            max_message_bytes: config.max_message_bytes,
         }))
-    }
-
-    /// Whether a path is one of the services'.
-    pub fn knows(path: &str) -> bool {
-        Operation::at(path).is_some()
     }
 }
 
 /// An answer on its way out.
 pub type Answer = Response<Departure>;
 
-impl<B> Service<Request<B>> for Edge
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<StdError> + Send,
-{
-    type Response = Answer;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.answer(request)
-    }
+/// What is asked, until the services have it.
+struct Asked<B> {
+    operation: Operation,
+    came: Instant,
+    correlation_id: Arc<str>,
+    headers: HeaderMap,
+    body: B,
+    peer: Peer,
+    trail: Option<Arc<Trail>>,
 }
 
 impl Edge {
+    /// Answers a call that is not for any of the services.
+    pub fn answer_unknown(&self, headers: &HeaderMap) -> Answer {
+        let correlation = CorrelationId::of(headers);
+        let taking = Taking::begin(&self.0.metrics, None, correlation);
+        departure::attend(Err(status::method_unknown()), Box::new(taking))
+    }
+
     /// Answers a call.
     pub fn answer<B>(
         &self,
-        mut request: Request<B>,
+        operation: Operation,
+        request: Request<B>,
+        peer: &Peer,
     ) -> BoxFuture<'static, Result<Answer, Infallible>>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<StdError> + Send,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError>,
     {
         let edge = Arc::clone(&self.0);
-        let correlation = CorrelationId::of(request.headers());
-        let operation = Operation::at(request.uri().path());
-        let mut taking = Taking::begin(&edge.metrics, operation);
-        let Some(operation) = operation else {
-            let answer = status::method_unknown().into_http();
-            let answer = departure::attend(answer, correlation, taking);
-            return Box::pin(std::future::ready(Ok(answer)));
-        };
-        let Traced { context, span } = trace::call(request.headers(), &operation.path()[1..]);
-        taking.traced(&span);
+        let (head, body) = request.into_parts();
+        let correlation = CorrelationId::of(&head.headers);
         let correlation_id: Arc<str> = correlation.as_str().into();
+        let Traced { context, span } = trace::call(&head.headers, &operation.path()[1..]);
+        let mut taking = Box::new(Taking::begin(&edge.metrics, Some(operation), correlation));
+        taking.traced(&span);
         let in_call = InCall {
             rpc: operation.name(),
             correlation_id: Arc::clone(&correlation_id),
-            trace: context,
+            trace: context.map(Box::new),
             sampled: !span.is_none(),
             in_doubt: InDoubt::default(),
         };
-        let trail = recorded::begin(&edge.events, operation, &in_call, peer(&request));
-        let answer = async move {
-            let deadline = deadline::of(request.headers());
-            let compressed = is_compressed(request.headers());
-            // A panic costs its call, not the process. Nothing of the call is looked at again.
-            let work = AssertUnwindSafe(async {
-                let call = edge
-                    .call(&mut request, operation, correlation_id, trail.clone())
-                    .await?;
-                let _admitted = edge.admit(operation)?;
-                request.extensions_mut().insert(call);
-                let Ok(answer) = edge.services.call(operation, request).await;
-                Ok(answer)
-            });
-            let answer = match deadline::within(deadline, work.catch_unwind()).await {
-                None => refused(Error::DeadlineExceeded),
-                Some(Ok(Ok(answer))) if operation.is_stream() => deadline::bound(deadline, answer),
-                Some(Ok(Ok(answer))) => answer,
-                Some(Ok(Err(error))) => refused(error),
-                Some(Err(_panic)) => refused(Error::Internal),
-            };
-            let answer = edge.explain(answer, compressed);
-            let answer = match trail {
-                None => answer,
-                Some(trail) => recorded::end(&trail, answer).await,
-            };
-            Ok(departure::attend(answer, correlation, taking))
+        let mut asked = Asked {
+            operation,
+            came: taking.began,
+            correlation_id,
+            headers: head.headers,
+            body,
+            peer: peer.clone(),
+            trail: recorded::begin(&edge.events, operation, &in_call, peer.address),
         };
-        let answer = call::within(in_call, answer);
+        let answer = call::within(in_call, async move {
+            let deadline = deadline::of(&asked.headers);
+            let done = {
+                // A panic costs its call, not the process. Nothing of the call is looked at again.
+                let work = pin!(AssertUnwindSafe(edge.serve(&mut asked)).catch_unwind());
+                deadline::within(deadline, work).await
+            };
+            let told = match done {
+                None => Err(Error::DeadlineExceeded.into()),
+                Some(Ok(Ok(Reply::Many(body)))) => Ok(Reply::Many(deadline::bound(deadline, body))),
+                Some(Ok(told)) => told,
+                Some(Err(_panic)) => Err(Error::Internal.into()),
+            };
+            let told = match &asked.trail {
+                None => told,
+                Some(trail) => recorded::end(trail, told).await,
+            };
+            Ok(departure::attend(told, taking))
+        });
         if span.is_none() {
             Box::pin(answer)
         } else {
@@ -173,65 +164,53 @@ impl Edge {
 }
 
 impl Ground {
-    /// What is known of a call before its message is read. The secrets that it shows go no further.
-    async fn call<B>(
-        &self,
-        request: &mut Request<B>,
-        operation: Operation,
-        correlation_id: Arc<str>,
-        trail: Option<Arc<Trail>>,
-    ) -> Result<Call, Error> {
-        let caller = known::caller(&self.authenticator, request)
+    /// Does what is asked, if its caller is known and there is room. What the caller shows goes no further.
+    async fn serve<B>(&self, asked: &mut Asked<B>) -> Result<Reply, Status>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin,
+        B::Error: Into<StdError>,
+    {
+        let (operation, headers) = (asked.operation, &asked.headers);
+        let caller = known::caller(&self.authenticator, headers, Some(&asked.peer))
             .await
             .inspect_err(|_| self.metrics.calls_barred.one((Barred::Unknown,)))?;
-        Ok(Call {
+        let _admitted = self
+            .admission
+            .admit(operation)
+            .inspect_err(|_| self.metrics.calls_shed.one(()))?;
+        if is_compressed(headers) {
+            return Err(status::compression_unsupported());
+        }
+        let call = Call {
             caller,
             operation,
-            correlation_id,
-            peer: peer(request),
-            user_token: known::take_user_token(request.headers_mut()),
-            trail,
-        })
-    }
-
-    fn admit(&self, operation: Operation) -> Result<Admitted, Error> {
-        let admitted = self.admission.admit(operation);
-        admitted.inspect_err(|_| self.metrics.calls_shed.one(()))
-    }
-
-    /// Gives what the transport refused by itself the details that every error carries.
-    fn explain(&self, answer: Response<Body>, compressed: bool) -> Response<Body> {
-        let headers = answer.headers();
-        let Some(code) = headers.get(Status::GRPC_STATUS) else {
-            return answer;
+            came: asked.came,
+            correlation_id: Arc::clone(&asked.correlation_id),
+            peer: Some(asked.peer.address),
+            user_token: known::user_token(headers),
+            trail: asked.trail.clone(),
         };
-        if code == "0" || headers.contains_key("grpc-status-details-bin") {
-            return answer;
-        }
-        match tonic::Code::from_bytes(code.as_bytes()) {
-            tonic::Code::Internal => status::malformed().into_http(),
-            tonic::Code::OutOfRange | tonic::Code::ResourceExhausted => {
-                status::too_large(self.max_message_bytes).into_http()
-            }
-            tonic::Code::Unimplemented if compressed => {
-                status::compression_unsupported().into_http()
-            }
-            tonic::Code::Unimplemented => status::method_unknown().into_http(),
-            _ => answer,
-        }
+        self.services.answer(&call, &mut asked.body).await
     }
-}
-
-fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
-    request.extensions().get::<Peer>().map(|peer| peer.address)
-}
-
-fn refused<B: Default>(error: Error) -> Response<B> {
-    Status::from(error).into_http()
 }
 
 fn is_compressed(headers: &HeaderMap) -> bool {
     headers
         .get(&ENCODING)
         .is_some_and(|encoding| encoding != "identity")
+}
+
+/// For what the router knows of no service for.
+impl<B> Service<Request<B>> for Edge {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Ready<Result<Answer, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ready(Ok(self.answer_unknown(request.headers())))
+    }
 }

@@ -1,15 +1,15 @@
 //! `SessionService`: each RPC is a message that becomes an operation, and an answer that becomes a message.
+//! Whatever carried the message: that is the affair of [`services`](super::services).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
 
 use super::convert::{access, answer, credential, request};
 use super::v1;
-use super::v1::session_service_server::SessionService;
-use super::watch::{self, EventStream, Filter};
+use super::watch::{self, Filter};
 use crate::callers::Login;
 use crate::session::fields;
 use crate::session::names::SessionId;
@@ -18,6 +18,9 @@ use crate::session::time::Time;
 use crate::sessions::{Call, Error, Sessions};
 use crate::store::{Cursor, Place};
 use crate::telemetry::Metrics;
+
+/// An answer of many messages.
+pub(super) type Messages<T> = BoxStream<'static, Result<T, Error>>;
 
 /// The services over the use cases: this one, and those of credentials and of the admin.
 #[derive(Clone)]
@@ -65,16 +68,16 @@ impl Service {
     /// Lets a call in that is about one session.
     pub(super) async fn enter_session<T: OfSession>(
         &self,
-        request: Request<T>,
-    ) -> Result<(Call, T, Place, SessionId), Error> {
-        let (call, mut request) = taken_apart(request)?;
+        call: &Call,
+        request: &mut T,
+    ) -> Result<(Place, SessionId), Error> {
         let owner = request.take_owner();
-        let (place, _login) = self.enter(&call, request.namespace(), owner).await?;
+        let (place, _login) = self.enter(call, request.namespace(), owner).await?;
         let id = fields::known_id("session_id", request.session_id())?;
         self.sessions
             .events()
-            .concerns(&call, &place.owner, Some(&id));
-        Ok((call, request, place, id))
+            .concerns(call, &place.owner, Some(&id));
+        Ok((place, id))
     }
 }
 
@@ -117,22 +120,15 @@ of_session!(
     AbandonRefreshRequest
 );
 
-/// What the edge knows of a call, and its message.
-pub(super) fn taken_apart<T>(mut request: Request<T>) -> Result<(Call, T), Error> {
-    // Every way in leads through the edge. Without it nobody has a right to anything.
-    let call = request.extensions_mut().remove::<Call>();
-    Ok((call.ok_or(Error::Internal)?, request.into_inner()))
-}
-
-#[tonic::async_trait]
-impl SessionService for Service {
-    async fn create_session(
+/// `SessionService`
+impl Service {
+    pub(super) async fn create_session(
         &self,
-        request: Request<v1::CreateSessionRequest>,
-    ) -> Result<Response<v1::CreateSessionResponse>, Status> {
-        let (call, mut request) = taken_apart(request)?;
+        call: &Call,
+        mut request: v1::CreateSessionRequest,
+    ) -> Result<v1::CreateSessionResponse, Error> {
         let (place, login) = self
-            .enter(&call, &request.namespace, request.owner.take())
+            .enter(call, &request.namespace, request.owner.take())
             .await?;
         access::check_login(request.authenticated_at, login.as_deref())?;
         let secrets = credential::first(&mut request, &place)?;
@@ -142,95 +138,99 @@ impl SessionService for Service {
             let now = Time::from_system_clock();
             create.authenticated_at = Some(login.authenticated_at.min(now));
         }
-        let created = self.sessions.create(&call, &place, create, secrets).await?;
-        Ok(Response::new(answer::created(&place, created)))
+        let created = self.sessions.create(call, &place, create, secrets).await?;
+        Ok(answer::created(&place, created))
     }
 
-    async fn get_session(
+    pub(super) async fn get_session(
         &self,
-        request: Request<v1::GetSessionRequest>,
-    ) -> Result<Response<v1::GetSessionResponse>, Status> {
-        let (call, request, place, id) = self.enter_session(request).await?;
+        call: &Call,
+        mut request: v1::GetSessionRequest,
+    ) -> Result<v1::GetSessionResponse, Error> {
+        let (place, id) = self.enter_session(call, &mut request).await?;
         let read = request::read(request.peek, request.state_keys);
-        let session = self.sessions.read(&call, &place, &id, read).await?;
-        Ok(Response::new(v1::GetSessionResponse {
+        let session = self.sessions.read(call, &place, &id, read).await?;
+        Ok(v1::GetSessionResponse {
             session: Some(answer::session(&place, session)),
-        }))
+        })
     }
 
-    async fn update_session(
+    pub(super) async fn update_session(
         &self,
-        request: Request<v1::UpdateSessionRequest>,
-    ) -> Result<Response<v1::UpdateSessionResponse>, Status> {
-        let (call, request, place, id) = self.enter_session(request).await?;
+        call: &Call,
+        mut request: v1::UpdateSessionRequest,
+    ) -> Result<v1::UpdateSessionResponse, Error> {
+        let (place, id) = self.enter_session(call, &mut request).await?;
         let update = request::update(&self.sessions, &place, &id, request)?;
-        let updated = self.sessions.update(&call, &place, &id, update).await?;
-        Ok(Response::new(answer::updated(&place, updated)))
+        let updated = self.sessions.update(call, &place, &id, update).await?;
+        Ok(answer::updated(&place, updated))
     }
 
-    async fn touch_session(
+    pub(super) async fn touch_session(
         &self,
-        request: Request<v1::TouchSessionRequest>,
-    ) -> Result<Response<v1::TouchSessionResponse>, Status> {
-        let (call, _, place, id) = self.enter_session(request).await?;
+        call: &Call,
+        mut request: v1::TouchSessionRequest,
+    ) -> Result<v1::TouchSessionResponse, Error> {
+        let (place, id) = self.enter_session(call, &mut request).await?;
         let touch = Read {
             slide: true,
             show: Shown::Nothing,
         };
-        let session = self.sessions.read(&call, &place, &id, touch).await?;
-        Ok(Response::new(v1::TouchSessionResponse {
+        let session = self.sessions.read(call, &place, &id, touch).await?;
+        Ok(v1::TouchSessionResponse {
             session: Some(answer::session(&place, session)),
-        }))
+        })
     }
 
-    async fn rotate_session(
+    pub(super) async fn rotate_session(
         &self,
-        request: Request<v1::RotateSessionRequest>,
-    ) -> Result<Response<v1::RotateSessionResponse>, Status> {
-        let (call, mut request) = taken_apart(request)?;
+        call: &Call,
+        mut request: v1::RotateSessionRequest,
+    ) -> Result<v1::RotateSessionResponse, Error> {
         let (place, login) = self
-            .enter(&call, &request.namespace, request.owner.take())
+            .enter(call, &request.namespace, request.owner.take())
             .await?;
         access::check_login(request.authenticated_at, login.as_deref())?;
-        let id = fields::known_id("session_id", &request.session_id).map_err(Error::from)?;
+        let id = fields::known_id("session_id", &request.session_id)?;
         let rotate = request::rotate(&self.sessions, &place, &id, &request)?;
-        let rotated = self.sessions.rotate(&call, &place, &id, rotate).await?;
-        Ok(Response::new(answer::rotated(&place, rotated)))
+        let rotated = self.sessions.rotate(call, &place, &id, rotate).await?;
+        Ok(answer::rotated(&place, rotated))
     }
 
-    async fn delete_session(
+    pub(super) async fn delete_session(
         &self,
-        request: Request<v1::DeleteSessionRequest>,
-    ) -> Result<Response<v1::DeleteSessionResponse>, Status> {
-        let (call, _, place, id) = self.enter_session(request).await?;
-        let deleted = self.sessions.end(&call, &place, &id).await?;
-        Ok(Response::new(v1::DeleteSessionResponse { deleted }))
+        call: &Call,
+        mut request: v1::DeleteSessionRequest,
+    ) -> Result<v1::DeleteSessionResponse, Error> {
+        let (place, id) = self.enter_session(call, &mut request).await?;
+        let deleted = self.sessions.end(call, &place, &id).await?;
+        Ok(v1::DeleteSessionResponse { deleted })
     }
 
-    async fn invalidate_sessions(
+    pub(super) async fn invalidate_sessions(
         &self,
-        request: Request<v1::InvalidateSessionsRequest>,
-    ) -> Result<Response<v1::InvalidateSessionsResponse>, Status> {
-        let (call, request) = taken_apart(request)?;
+        call: &Call,
+        request: v1::InvalidateSessionsRequest,
+    ) -> Result<v1::InvalidateSessionsResponse, Error> {
         let access = access::of_invalidation(request.selector.as_ref());
-        let namespace = self.sessions.enter(&call, &request.namespace, access)?;
+        let namespace = self.sessions.enter(call, &request.namespace, access)?;
         let words = (request.actor.clone(), request.note.clone());
         let revocation = request::revocation(request)?;
-        self.sessions.events().annotated(&call, words);
-        let revoked = self.sessions.revoke(&call, &namespace, revocation).await?;
-        Ok(Response::new(answer::revoked(revoked)))
+        self.sessions.events().annotated(call, words);
+        let revoked = self.sessions.revoke(call, &namespace, revocation).await?;
+        Ok(answer::revoked(revoked))
     }
 
-    async fn list_sessions(
+    pub(super) async fn list_sessions(
         &self,
-        request: Request<v1::ListSessionsRequest>,
-    ) -> Result<Response<v1::ListSessionsResponse>, Status> {
-        let (call, mut request) = taken_apart(request)?;
+        call: &Call,
+        mut request: v1::ListSessionsRequest,
+    ) -> Result<v1::ListSessionsResponse, Error> {
         let (place, _login) = self
-            .enter(&call, &request.namespace, request.owner.take())
+            .enter(call, &request.namespace, request.owner.take())
             .await?;
         let page = request::page(&request)?;
-        let (sessions, more) = self.sessions.list(&call, &place, page).await?;
+        let (sessions, more) = self.sessions.list(call, &place, page).await?;
         let next_page_token = match sessions.last() {
             Some(last) if more => request::page_token(&PageStart {
                 created_at: last.meta.created_at,
@@ -238,50 +238,48 @@ impl SessionService for Service {
             }),
             _ => String::new(),
         };
-        Ok(Response::new(v1::ListSessionsResponse {
+        Ok(v1::ListSessionsResponse {
             sessions: sessions
                 .into_iter()
                 .map(|session| answer::session(&place, session))
                 .collect(),
             next_page_token,
-        }))
+        })
     }
 
-    type WatchSessionsStream = EventStream;
-
-    async fn watch_sessions(
+    pub(super) async fn watch_sessions(
         &self,
-        request: Request<v1::WatchSessionsRequest>,
-    ) -> Result<Response<EventStream>, Status> {
-        let (call, request) = taken_apart(request)?;
+        call: &Call,
+        request: v1::WatchSessionsRequest,
+    ) -> Result<Messages<v1::WatchSessionsResponse>, Error> {
         let access = access::of_watch(request.owner.as_ref());
-        let namespace = self.sessions.enter(&call, &request.namespace, access)?;
-        let filter = Filter::new(request.owner, &request.kinds).map_err(Error::from)?;
+        let namespace = self.sessions.enter(call, &request.namespace, access)?;
+        let filter = Filter::new(request.owner, &request.kinds)?;
         let after = (!request.cursor.is_empty()).then_some(Cursor(request.cursor));
-        let log = self.sessions.watch(&call, &namespace, after).await?;
-        Ok(Response::new(watch::stream(
+        let log = self.sessions.watch(call, &namespace, after).await?;
+        Ok(watch::stream(
             namespace,
             log,
             filter,
             self.heartbeat,
             Arc::clone(&self.metrics),
             self.stopping.clone(),
-        )))
+        ))
     }
 
-    async fn claim_once(
+    pub(super) async fn claim_once(
         &self,
-        request: Request<v1::ClaimOnceRequest>,
-    ) -> Result<Response<v1::ClaimOnceResponse>, Status> {
-        let (call, mut request) = taken_apart(request)?;
+        call: &Call,
+        mut request: v1::ClaimOnceRequest,
+    ) -> Result<v1::ClaimOnceResponse, Error> {
         let (place, _login) = self
-            .enter(&call, &request.namespace, request.owner.take())
+            .enter(call, &request.namespace, request.owner.take())
             .await?;
         let claim = request::claim(&self.sessions, &request)?;
-        let claimed = self.sessions.claim_once(&call, &place, claim).await?;
-        Ok(Response::new(v1::ClaimOnceResponse {
+        let claimed = self.sessions.claim_once(call, &place, claim).await?;
+        Ok(v1::ClaimOnceResponse {
             claimed: claimed.claimed,
             replayed: claimed.replayed,
-        }))
+        })
     }
 }

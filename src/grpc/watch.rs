@@ -7,9 +7,9 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 
 use super::convert::{event, request};
+use super::session::Messages;
 use super::v1;
 use crate::session::event::Event;
 use crate::session::names::Owner;
@@ -18,9 +18,6 @@ use crate::session::time::Time;
 use crate::sessions::Error;
 use crate::store::{Answer, Cursor, Logged, Namespace, Watch};
 use crate::telemetry::Metrics;
-
-/// What the caller receives.
-pub(super) type EventStream = BoxStream<'static, Result<v1::WatchSessionsResponse, Status>>;
 
 /// Which events the caller wants.
 pub(super) struct Filter {
@@ -81,7 +78,7 @@ pub(super) fn stream(
     heartbeat: Duration,
     metrics: Arc<Metrics>,
     stopping: CancellationToken,
-) -> EventStream {
+) -> Messages<v1::WatchSessionsResponse> {
     let watcher = Watcher {
         namespace,
         events: log.events,
@@ -132,13 +129,13 @@ impl Drop for Watching {
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Option<Result<v1::WatchSessionsResponse, Status>> {
+    async fn next(&mut self) -> Option<Result<v1::WatchSessionsResponse, Error>> {
         if self.over {
             return None;
         }
         if let Some(error) = self.end.take() {
             self.over = true;
-            return Some(Err(error.into()));
+            return Some(Err(error));
         }
         let Some(next_heartbeat) = self.next_heartbeat else {
             return Some(Ok(self.message(None)));
@@ -161,7 +158,7 @@ impl Watcher {
                     }
                     Some(Err(error)) => {
                         self.over = true;
-                        return Some(Err(Error::from(error).into()));
+                        return Some(Err(error.into()));
                     }
                     None => return None,
                 },

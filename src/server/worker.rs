@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use axum::Router;
 use bytes::Bytes;
 use futures::TryFutureExt as _;
-use futures::future::Either;
+use futures::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -27,7 +27,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::service::Routes;
 use tower::ServiceExt as _;
@@ -36,8 +35,9 @@ use super::connection::{Connection, tune};
 use super::readiness::Readiness;
 use super::tls::Certificates;
 use super::{health, reflection};
+use crate::call::Operation;
 use crate::callers::Authenticator;
-use crate::grpc::{Departure, Edge};
+use crate::grpc::{Answer, Departure, Edge, Peer};
 use crate::telemetry::Metrics;
 use crate::{config, grpc, sessions::Sessions};
 
@@ -154,7 +154,7 @@ async fn work(common: Arc<Common>, port: Port, mut accepted: mpsc::Receiver<Acce
     let serve_all = async {
         while let Some((stream, address)) = accepted.recv().await {
             let port = port.clone();
-            let answer = move |request| port.answer(request);
+            let answer = move |request, peer: &Peer| port.answer(request, peer);
             connections.spawn(serve(Arc::clone(&common), answer, stream, address));
         }
         connections.close();
@@ -192,16 +192,18 @@ impl Port {
     }
 }
 
-type PortAnswer = Result<Response<http_body_util::Either<Departure, Body>>, Infallible>;
-
 impl Port {
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = PortAnswer> + use<> {
-        if Edge::knows(request.uri().path()) {
-            let answer = self.edge.answer(request);
-            return Either::Left(answer.map_ok(|answer| answer.map(http_body_util::Either::Left)));
+    fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: &Peer,
+    ) -> BoxFuture<'static, Result<Answer, Infallible>> {
+        if let Some(operation) = Operation::at(request.uri().path()) {
+            return self.edge.answer(operation, request, peer);
         }
+        request.extensions_mut().insert(peer.clone());
         let answer = self.others.clone().oneshot(request);
-        Either::Right(answer.map_ok(|answer| answer.map(http_body_util::Either::Right)))
+        Box::pin(answer.map_ok(|answer| answer.map(Departure::from)))
     }
 }
 
@@ -224,7 +226,7 @@ impl Drop for Open<'_> {
 /// A connection's life.
 async fn serve<F, B>(
     common: Arc<Common>,
-    answer: impl Fn(Request<Incoming>) -> F,
+    answer: impl Fn(Request<Incoming>, &Peer) -> F,
     stream: std::net::TcpStream,
     address: SocketAddr,
 ) where
@@ -263,10 +265,7 @@ async fn serve<F, B>(
             return;
         }
     };
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer.clone());
-        answer(request)
-    });
+    let service = hyper::service::service_fn(move |request| answer(request, &peer));
     let io = TokioIo::new(connection);
     let connection = http2_settings(&common.config).serve_connection(io, service);
     let mut connection = std::pin::pin!(connection);

@@ -1,5 +1,6 @@
 //! The names of the domain. A value of one of these types has been checked; nothing below checks it again.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
@@ -37,6 +38,13 @@ impl NamespaceName {
 
     /// The name itself.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A map of namespaces is asked with what the caller says, before it is known to be a name.
+impl Borrow<str> for NamespaceName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

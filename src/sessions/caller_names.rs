@@ -31,7 +31,7 @@ impl CallerNames {
         let name = call.caller.name();
         let known = self.0.load().get(name).copied();
         if let Some(given) = known
-            && given.at.elapsed() < Self::AGAIN
+            && call.came.saturating_duration_since(given.at) < Self::AGAIN
         {
             return given.tag;
         }
@@ -41,7 +41,7 @@ impl CallerNames {
         }
         // Without the name the story is poorer, and the call none the worse.
         if store.name_caller(tag, name).await.is_ok() {
-            let at = Instant::now();
+            let at = call.came;
             self.0.rcu(|known| {
                 let mut known = HashMap::clone(known);
                 known.insert(name.into(), Given { tag, at });

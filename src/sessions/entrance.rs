@@ -19,16 +19,15 @@ impl Sessions {
         namespace: &str,
         access: Access<'_>,
     ) -> Result<Arc<Namespace>, Error> {
-        let level = self.namespaces.audit_level(namespace);
+        let level = || self.namespaces.audit_level(namespace);
         self.events.asked(call, namespace, level);
-        let name = NamespaceName::new(namespace);
         if !self.policy.allows(&call.caller, namespace, access) {
             tracing::warn!(
                 target: "tenure::callers",
                 caller = call.caller.name(),
                 right = access.right.name(),
                 // Anything else could be of any length.
-                namespace = name.as_ref().map_or("(not a name)", NamespaceName::as_str),
+                namespace = NamespaceName::new(namespace).map_or("(not a name)", |_| namespace),
                 all_tenants = access.tenants == Tenants::All,
                 "no rule of the policy allows this"
             );
@@ -38,8 +37,9 @@ impl Sessions {
             self.metrics.calls_barred.one((Barred::NotAllowed,));
             return Err(Error::CallerNotAllowed);
         }
-        let name = name.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
-        let found = self.namespaces.find(&name).ok_or(Error::NamespaceUnknown)?;
+        let found = self.namespaces.find(namespace);
+        let found = found.map_err(|bad| Refusal::invalid("namespace", bad.0))?;
+        let found = found.ok_or(Error::NamespaceUnknown)?;
         // Nothing has been done yet.
         self.events.admit(call)?;
         Ok(found)

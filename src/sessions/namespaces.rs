@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 
 use crate::audit::Level;
 use crate::session::limits::Limits;
-use crate::session::names::NamespaceName;
+use crate::session::names::{BadName, NamespaceName};
 use crate::store::Namespace;
 
 /// The namespaces of the configuration, and those that were used without being listed there.
@@ -50,12 +50,10 @@ impl Namespaces {
 
     /// Whether what is asked of a namespace of this name is recorded, also if there is no such namespace.
     pub fn audit_level(&self, name: &str) -> Level {
-        let known = NamespaceName::new(name).ok();
-        let level = known.and_then(|name| {
-            let known = self.known.read();
-            known.get(&name).map(|namespace| namespace.limits.audit)
-        });
-        level.unwrap_or(self.defaults.audit)
+        let known = self.known.read();
+        known
+            .get(name)
+            .map_or(self.defaults.audit, |namespace| namespace.limits.audit)
     }
 
     /// Those that the configuration lists.
@@ -64,12 +62,13 @@ impl Namespaces {
     }
 
     /// The namespace of this name, unless it has to be listed and is not.
-    pub fn find(&self, name: &NamespaceName) -> Option<Arc<Namespace>> {
+    pub fn find(&self, name: &str) -> Result<Option<Arc<Namespace>>, BadName> {
         if let Some(namespace) = self.known.read().get(name) {
-            return Some(Arc::clone(namespace));
+            return Ok(Some(Arc::clone(namespace)));
         }
+        let name = NamespaceName::new(name)?;
         if self.strict {
-            return None;
+            return Ok(None);
         }
         let namespace = Arc::new(Namespace {
             name: name.clone(),
@@ -77,8 +76,8 @@ impl Namespaces {
         });
         let mut known = self.known.write();
         if known.len() < Self::UNLISTED_KEPT {
-            known.insert(name.clone(), Arc::clone(&namespace));
+            known.insert(name, Arc::clone(&namespace));
         }
-        Some(namespace)
+        Ok(Some(namespace))
     }
 }

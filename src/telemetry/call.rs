@@ -19,8 +19,8 @@ pub struct InCall {
     pub rpc: &'static str,
     /// The id under which the caller and the logs know the call.
     pub correlation_id: Arc<str>,
-    /// The trace that it is part of, if it is.
-    pub trace: Option<SpanContext>,
+    /// The trace that it is part of, if it is. Boxed: most calls have none, and would carry its room.
+    pub trace: Option<Box<SpanContext>>,
     /// Whether the trace is recorded here.
     pub sampled: bool,
     /// Whether nobody knows what has become of it.

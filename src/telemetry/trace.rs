@@ -130,7 +130,7 @@ pub fn failed(span: &Span, error: &str) {
 /// Begins a request that goes out over HTTP on behalf of the call that is being served: its span, if the call is
 /// recorded, and the W3C `traceparent` that it carries, if the call is in a trace.
 pub fn request(method: &'static str, server: &str) -> (Span, Option<String>) {
-    let of_call = call::look(|call| (call.trace.clone(), call.sampled));
+    let of_call = call::look(|call| (call.trace.as_deref().cloned(), call.sampled));
     let Some((Some(mut context), sampled)) = of_call else {
         return (Span::none(), None);
     };

@@ -1,11 +1,11 @@
 //! The caller's deadline: for the call, and for all that its answer streams.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tonic::Status;
@@ -43,30 +43,24 @@ fn left(headers: &HeaderMap) -> Option<Duration> {
 /// half-way has happened wholly or not at all: a store's step is one.
 pub(super) async fn within<T>(
     deadline: Option<Instant>,
-    work: impl Future<Output = T>,
+    work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    // It stays in one place: each arm would move it into a place of its own.
-    let mut work = pin!(work);
     match deadline {
-        None => Some((&mut work).await),
+        None => Some(work.await),
         Some(deadline) if deadline <= Instant::now() => None,
-        Some(deadline) => timeout_at(deadline, &mut work).await.ok(),
+        Some(deadline) => timeout_at(deadline, work).await.ok(),
     }
 }
 
-/// Ends an answer that is still streaming at the deadline.
-pub(super) fn bound(deadline: Option<Instant>, answer: Response<Body>) -> Response<Body> {
-    // An answer without a message has no stream.
-    let Some(deadline) = deadline.filter(|_| !answer.headers().contains_key(Status::GRPC_STATUS))
-    else {
-        return answer;
+/// Ends messages that are still coming at the deadline.
+pub(super) fn bound(deadline: Option<Instant>, body: Body) -> Body {
+    let Some(deadline) = deadline else {
+        return body;
     };
-    answer.map(|body| {
-        Body::new(Bounded {
-            body,
-            deadline: Box::pin(sleep_until(deadline)),
-            over: false,
-        })
+    Body::new(Bounded {
+        body,
+        deadline: Box::pin(sleep_until(deadline)),
+        over: false,
     })
 }
 

@@ -3,18 +3,20 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body::{Body as HttpBody, Frame};
 use tonic::Status;
 use tonic::body::Body;
+use tonic::metadata::GRPC_CONTENT_TYPE;
 use tracing::Span;
 
 use super::correlation::CorrelationId;
 use crate::call::Operation;
+use crate::grpc::message::Reply;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::label::{Code, Method, System};
 use crate::telemetry::trace;
@@ -23,21 +25,27 @@ use crate::telemetry::trace;
 pub(super) struct Taking {
     metrics: Arc<Metrics>,
     method: Method,
-    began: Instant,
+    pub(super) began: Instant,
     code: Option<Code>,
     /// Open until the call has ended, if it is recorded.
     span: Span,
+    correlation: Option<CorrelationId>,
 }
 
 impl Taking {
     /// A call begins.
-    pub(super) fn begin(metrics: &Arc<Metrics>, operation: Option<Operation>) -> Taking {
+    pub(super) fn begin(
+        metrics: &Arc<Metrics>,
+        operation: Option<Operation>,
+        correlation: CorrelationId,
+    ) -> Taking {
         Taking {
             metrics: Arc::clone(metrics),
             method: Method(operation),
             began: Instant::now(),
             code: None,
             span: Span::none(),
+            correlation: Some(correlation),
         }
     }
 
@@ -46,10 +54,13 @@ impl Taking {
         self.span = span.clone();
     }
 
-    /// Its answer says how it ended.
-    fn ends_with(&mut self, metadata: &HeaderMap) {
+    /// Its last metadata says how it ended, and under which id it is known.
+    fn end(mut self, metadata: &mut HeaderMap) {
         let status = metadata.get(Status::GRPC_STATUS);
         self.code = Some(status.map_or(Code::UNKNOWN, |status| Code::of(status.as_bytes())));
+        if let Some(correlation) = self.correlation.take() {
+            correlation.put_into(metadata);
+        }
     }
 }
 
@@ -64,27 +75,41 @@ impl Drop for Taking {
 }
 
 /// Sees an answer out.
-pub(super) fn attend(
-    mut answer: Response<Body>,
-    correlation: CorrelationId,
-    mut taking: Taking,
-) -> Response<Departure> {
-    if answer.headers().contains_key(Status::GRPC_STATUS) {
+pub(super) fn attend(told: Result<Reply, Status>, taking: Box<Taking>) -> Response<Departure> {
+    match told {
+        Ok(reply) => {
+            let mut answer = Response::new(Departure {
+                reply: Some(reply),
+                taking: Some(taking),
+            });
+            let headers = answer.headers_mut();
+            headers.insert(header::CONTENT_TYPE, GRPC_CONTENT_TYPE);
+            answer
+        }
         // An answer without a message: its headers are its trailers.
-        taking.ends_with(answer.headers());
-        correlation.put_into(answer.headers_mut());
-        return answer.map(|body| Departure { body, due: None });
+        Err(status) => {
+            let mut answer = status.into_http();
+            taking.end(answer.headers_mut());
+            answer
+        }
     }
-    answer.map(|body| Departure {
-        body,
-        due: Some((correlation, taking)),
-    })
 }
 
 /// A body up to its trailers.
+#[derive(Default)]
 pub struct Departure {
-    body: Body,
-    due: Option<(CorrelationId, Taking)>,
+    reply: Option<Reply>,
+    taking: Option<Box<Taking>>,
+}
+
+/// What others answer is not measured here.
+impl From<Body> for Departure {
+    fn from(body: Body) -> Departure {
+        Departure {
+            reply: Some(Reply::Many(body)),
+            taking: None,
+        }
+    }
 }
 
 impl HttpBody for Departure {
@@ -95,22 +120,37 @@ impl HttpBody for Departure {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &mut frame
-            && let Some(trailers) = frame.trailers_mut()
-            && let Some((correlation, mut taking)) = self.due.take()
-        {
-            taking.ends_with(trailers);
-            correlation.put_into(trailers);
+        let Departure { reply, taking } = &mut *self;
+        match reply {
+            Some(Reply::One(message)) => {
+                let message = std::mem::take(message);
+                *reply = None;
+                Poll::Ready(Some(Ok(Frame::data(message))))
+            }
+            Some(Reply::Many(body)) => {
+                let mut frame = ready!(Pin::new(body).poll_frame(cx));
+                if let Some(Ok(frame)) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                    && let Some(taking) = taking.take()
+                {
+                    taking.end(trailers);
+                }
+                Poll::Ready(frame)
+            }
+            None => Poll::Ready(taking.take().map(|taking| {
+                let mut trailers = HeaderMap::with_capacity(2);
+                trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
+                taking.end(&mut trailers);
+                Ok(Frame::trailers(trailers))
+            })),
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.reply {
+            Some(Reply::One(_)) => false,
+            Some(Reply::Many(body)) => body.is_end_stream(),
+            None => self.taking.is_none(),
+        }
     }
 }

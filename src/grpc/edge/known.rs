@@ -9,10 +9,10 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use http::{HeaderMap, HeaderName, Request, Response, header};
 use secrecy::SecretString;
+use tonic::Status;
 use tonic::server::NamedService;
 use tower::Service;
 
-use super::refused;
 use crate::call::{Caller, UserToken};
 use crate::callers::{Authenticator, ClientCertificates};
 use crate::grpc::Peer;
@@ -21,16 +21,16 @@ use crate::sessions::Error;
 /// The end user's own access token.
 const USER_TOKEN: HeaderName = HeaderName::from_static("tenure-user-token");
 
-/// The caller of a request. What it showed is taken off the request: nobody behind needs it.
-pub(super) async fn caller<B>(
+/// The caller of a request.
+pub(super) async fn caller(
     authenticator: &Authenticator,
-    request: &mut Request<B>,
+    headers: &HeaderMap,
+    peer: Option<&Peer>,
 ) -> Result<Arc<Caller>, Error> {
     static NONE: LazyLock<ClientCertificates> = LazyLock::new(ClientCertificates::default);
-    let peer = request.extensions().get::<Peer>();
     let certificates = peer.map_or(&*NONE, |peer| &*peer.certificates);
-    let caller = authenticator.caller(request.headers(), certificates).await;
-    let caller = caller.map_err(|unknown| {
+    let caller = authenticator.caller(headers, certificates).await;
+    caller.map_err(|unknown| {
         tracing::warn!(
             target: "tenure::callers",
             peer = peer.map(|peer| tracing::field::display(peer.address)),
@@ -38,24 +38,20 @@ pub(super) async fn caller<B>(
             "the caller is not known"
         );
         Error::CallerUnknown
-    });
-    request.headers_mut().remove(header::AUTHORIZATION);
-    caller
+    })
 }
 
-/// Takes the user's token off the request.
-pub(super) fn take_user_token(headers: &mut HeaderMap) -> UserToken {
+/// The user's token that a request shows.
+pub(super) fn user_token(headers: &HeaderMap) -> UserToken {
     let mut values = headers.get_all(&USER_TOKEN).iter();
     let token = match (values.next(), values.next()) {
         (None, _) => return UserToken::Missing,
         (Some(value), None) => value.to_str().ok(),
         _ => None,
     };
-    let token = token.map_or(UserToken::Malformed, |token| {
+    token.map_or(UserToken::Malformed, |token| {
         UserToken::Shown(Arc::new(SecretString::from(token)))
-    });
-    headers.remove(&USER_TOKEN);
-    token
+    })
 }
 
 /// A service that serves only callers that are known, whatever they may do otherwise.
@@ -98,9 +94,12 @@ where
         let mut inner = self.inner.clone();
         let authenticator = Arc::clone(&self.authenticator);
         Box::pin(async move {
-            if let Err(error) = caller(&authenticator, &mut request).await {
-                return Ok(refused(error));
+            let peer = request.extensions().get::<Peer>();
+            if let Err(error) = caller(&authenticator, request.headers(), peer).await {
+                return Ok(Status::from(error).into_http());
             }
+            // What it showed is taken off: nobody behind needs it.
+            request.headers_mut().remove(header::AUTHORIZATION);
             let Ok(answer) = inner.call(request).await;
             Ok(answer.into_response())
         })

@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::Response;
-use tonic::body::Body;
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic_types::StatusExt;
 
-use super::refused;
 use crate::audit::{Outcome, Trail};
 use crate::events::Events;
-use crate::sessions::Operation;
+use crate::grpc::message::Reply;
+use crate::sessions::{Error, Operation};
 use crate::telemetry::call::{self, InCall};
 
 /// Begins the record of a call, where there is an audit.
@@ -19,11 +17,11 @@ pub(super) fn begin(
     events: &Events,
     operation: Operation,
     call: &InCall,
-    peer: Option<SocketAddr>,
+    peer: SocketAddr,
 ) -> Option<Arc<Trail>> {
     events.begin(|| crate::audit::Origin {
         operation: operation.name(),
-        peer,
+        peer: Some(peer),
         correlation_id: (*call.correlation_id).to_owned(),
         trace_id: call.trace_id().unwrap_or_default(),
     })
@@ -31,11 +29,12 @@ pub(super) fn begin(
 
 /// Ends it. Where the namespace wants every call recorded, the answer waits for it, and who cannot be
 /// recorded is not told that it was done.
-pub(super) async fn end(trail: &Trail, answer: Response<Body>) -> Response<Body> {
-    let told = Status::from_header_map(answer.headers());
-    let code = told.as_ref().map_or(Code::Ok, Status::code);
+pub(super) async fn end(trail: &Trail, told: Result<Reply, Status>) -> Result<Reply, Status> {
+    let code = told.as_ref().err().map_or(Code::Ok, Status::code);
     let reason = told
-        .and_then(|status| status.get_details_error_info())
+        .as_ref()
+        .err()
+        .and_then(StatusExt::get_details_error_info)
         .map_or_else(String::new, |info| info.reason);
     let outcome = match outcome(code) {
         Outcome::Failed if call::is_in_doubt() => Outcome::Unknown,
@@ -43,8 +42,8 @@ pub(super) async fn end(trail: &Trail, answer: Response<Body>) -> Response<Body>
     };
     match trail.finish(outcome, &reason).await {
         // What was not done anyway is told as it is.
-        Err(unrecorded) if code == Code::Ok => refused(unrecorded.into()),
-        _ => answer,
+        Err(unrecorded) if code == Code::Ok => Err(Error::from(unrecorded).into()),
+        _ => told,
     }
 }
 

@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
+use tonic::body::Body;
 
 use super::*;
-use crate::grpc::Peer;
 
 fn common(certificates: Option<Certificates>, coalesce_writes: bool) -> Arc<Common> {
     let config = config::Grpc {
@@ -50,14 +50,18 @@ async fn connect() -> (TcpStream, Accepted) {
 }
 
 /// Answers with what the request knows of its peer.
-async fn who(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+fn who(
+    mut request: Request<Incoming>,
+    peer: &Peer,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+    request.extensions_mut().insert(peer.clone());
     let who = async |Extension(peer): Extension<Peer>| {
         let first = peer.certificates.first().map_or(&[][..], |first| first);
         let certificates = peer.certificates.len();
         format!("{} {certificates} {first:?}", peer.address)
     };
     let routes = Routes::from(Router::new().route("/who", get(who)));
-    routes.oneshot(request).await
+    routes.oneshot(request)
 }
 
 /// Asks [`who`].

@@ -20,7 +20,7 @@ pub(super) struct Line {
     pub(super) message: Option<String>,
     /// What it says in fields, in the order in which they were written.
     pub(super) fields: Vec<(&'static str, Value)>,
-    pub(super) trace: Option<SpanContext>,
+    pub(super) trace: Option<Box<SpanContext>>,
 }
 
 impl Line {
