@@ -71,6 +71,10 @@ impl Coming {
 
     /// Takes no more than was announced, and allows no more to be announced than it may be.
     fn add(&mut self, data: Bytes, max_message_bytes: usize) -> Result<(), Status> {
+        if data.is_empty() {
+            // Many clients end a request with a frame of its own.
+            return Ok(());
+        }
         if self.so_far().is_empty() {
             self.first = data;
         } else {

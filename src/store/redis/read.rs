@@ -60,7 +60,7 @@ impl Shared {
                 Ok(session)
             }
             Reply::Lost => {
-                self.bury_lost(place, spot, id).await?;
+                Box::pin(self.bury_lost(place, spot, id)).await?;
                 Err(Refusal::Ended(EndReason::Evicted).into())
             }
             _ => Err(reply::malformed()),

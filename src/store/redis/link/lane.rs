@@ -1,5 +1,6 @@
 //! One held connection to one server, made anew when it breaks.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -95,13 +96,14 @@ impl Lane {
 /// Sends one command.
 pub(super) async fn send(held: &Held, command: &Cmd) -> Result<Value, Sent> {
     let mut connection = held.connection.clone();
-    first_poll_tells(connection.send_packed_command(command)).await
+    first_poll_tells(pin!(connection.send_packed_command(command))).await
 }
 
 /// Sends many commands in one go. A command's own error is a `Value::ServerError` in its place.
 pub(super) async fn send_all(held: &Held, commands: &Pipeline) -> Result<Vec<Value>, Sent> {
     let mut connection = held.connection.clone();
-    first_poll_tells(connection.send_packed_commands(commands, 0, commands.len())).await
+    let sending = connection.send_packed_commands(commands, 0, commands.len());
+    first_poll_tells(pin!(sending)).await
 }
 
 /// An error of the driver, and whether anything had gone out by then.
@@ -124,9 +126,8 @@ impl Sent {
 /// command to its task first and then waits: an error before the first wait means that the task was gone, so
 /// sending again on a new connection is safe for every command.
 async fn first_poll_tells<T>(
-    sending: impl Future<Output = Result<T, RedisError>>,
+    mut sending: Pin<&mut impl Future<Output = Result<T, RedisError>>>,
 ) -> Result<T, Sent> {
-    let mut sending = std::pin::pin!(sending);
     match futures::poll!(&mut sending) {
         std::task::Poll::Ready(Err(error)) if error.is_unrecoverable_error() => Err(Sent::Nothing),
         std::task::Poll::Ready(done) => done.map_err(Sent::Perhaps),

@@ -1,6 +1,7 @@
 //! One server: whether it can be asked (the breaker), and the connections to it.
 
 use std::collections::HashMap;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -129,9 +130,6 @@ impl Node {
 
     /// Waits until the watch has had a look.
     async fn open(&self) -> Result<(), Trouble> {
-        if self.glance.load(Ordering::Relaxed) == Standing::Good as u8 {
-            return Ok(());
-        }
         let mut seen = self.standing.subscribe();
         let standing = seen.wait_for(|standing| *standing != Standing::Fresh).await;
         match standing.map(|standing| *standing) {
@@ -144,7 +142,7 @@ impl Node {
     pub(super) async fn call(self: &Arc<Node>, command: &Cmd) -> Result<Value, Trouble> {
         let lanes = self.lanes_here();
         let lane = &lanes.calls;
-        let asking = async {
+        let asking = pin!(async {
             let held = lane.connection(self).await?;
             match lane::send(&held, command).await {
                 Ok(Value::ServerError(error)) => Err(given_up(
@@ -155,7 +153,7 @@ impl Node {
                 Ok(value) => Ok(value),
                 Err(sent) => Err(given_up(lane, &held, sent.trouble(self))),
             }
-        };
+        });
         let outcome = self.within(asking).await;
         abandon_if_hanging(lane, &outcome);
         outcome
@@ -168,11 +166,11 @@ impl Node {
     ) -> Result<Vec<Value>, Trouble> {
         let lanes = self.lanes_here();
         let lane = &lanes.calls;
-        let asking = async {
+        let asking = pin!(async {
             let held = lane.connection(self).await?;
             let values = lane::send_all(&held, commands).await;
             values.map_err(|sent| given_up(lane, &held, sent.trouble(self)))
-        };
+        });
         let outcome = self.within(asking).await;
         abandon_if_hanging(lane, &outcome);
         outcome
@@ -187,13 +185,16 @@ impl Node {
         let lanes = self.lanes_here();
         // That one waited too long for others' batches says nothing about the server; the lane knows when one
         // of its batches has no answer.
-        self.in_time(lanes.endings.send(commands)).await
+        self.in_time(pin!(lanes.endings.send(commands))).await
     }
 
     /// Notes what an outcome says about the server.
+    ///
+    /// What is asked stays where it is: by value it would be copied at each step, and the future of every call to
+    /// Redis was five times as large.
     async fn within<T>(
         &self,
-        asking: impl Future<Output = Result<T, Trouble>>,
+        asking: Pin<&mut impl Future<Output = Result<T, Trouble>>>,
     ) -> Result<T, Trouble> {
         let outcome = self.in_time(asking).await;
         match &outcome {
@@ -208,11 +209,13 @@ impl Node {
     /// Waits for the breaker, counts what is under way, and gives up in time.
     async fn in_time<T>(
         &self,
-        asking: impl Future<Output = Result<T, Trouble>>,
+        asking: Pin<&mut impl Future<Output = Result<T, Trouble>>>,
     ) -> Result<T, Trouble> {
         let _counted = Counted::new(&self.in_flight, self.config.max_in_flight)?;
         let asking = async {
-            self.open().await?;
+            if self.glance.load(Ordering::Relaxed) != Standing::Good as u8 {
+                Box::pin(self.open()).await?;
+            }
             asking.await
         };
         let outcome = tokio::time::timeout(self.config.response_timeout, asking).await;

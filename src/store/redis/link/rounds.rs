@@ -71,7 +71,8 @@ pub(super) async fn one(servers: &Arc<Servers>, request: Request<'_>) -> Result<
     let requests = [request];
     let mut rounds = Rounds::new(servers, Way::Plain, &requests);
     rounds.settle(0, Hop::default(), Err(trouble));
-    let answered = rounds.finish().await.into_iter().next();
+    // Boxed, because few calls come here.
+    let answered = Box::pin(rounds.finish()).await.into_iter().next();
     answered.unwrap_or(Err(UNAVAILABLE)).map(|(value, _)| value)
 }
 
