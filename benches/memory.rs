@@ -6,6 +6,7 @@
 //!
 //! Not Criterion's kind of benchmark: building up is the larger part, and a pause is a maximum.
 
+use std::fmt;
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
@@ -93,13 +94,20 @@ impl Filled {
         now(self.store.create(&self.place(tenant, number), create)).expect("room");
     }
 
-    fn read(&self, number: u64) -> bool {
+    /// Reads a session as a Get does, and its state into an answer. Whether it is alive.
+    fn read(&self, number: u64, answer: &mut Vec<u8>) -> bool {
         let read = Read {
             slide: true,
             show: Shown::All,
         };
         let place = self.place("acme", number);
-        black_box(now(self.store.read(&place, &Filled::id(number), read))).is_ok()
+        let found = now(self.store.read(&place, &Filled::id(number), read));
+        answer.clear();
+        if let Ok(session) = &found {
+            answer.extend_from_slice(session.state.as_ref().expect("all of it").as_wire());
+        }
+        black_box(answer);
+        found.is_ok()
     }
 }
 
@@ -149,10 +157,11 @@ fn measure(count: u64) {
 
     let started = Instant::now();
     let mut number = 0;
+    let mut answer = Vec::with_capacity(2 * PAYLOAD);
     for _ in 0..READS.min(count * 400) {
         // Far from the one before it, like real calls.
         number = (number + 7_919_777) % count;
-        assert!(filled.read(number));
+        assert!(filled.read(number, &mut answer));
     }
     let rate = READS.min(count * 400) as f64 / started.elapsed().as_secs_f64();
     println!("{count} rate: {rate:.0}");
@@ -172,27 +181,71 @@ fn measure(count: u64) {
         "{count} invalidation ms: {:.3}",
         started.elapsed().as_secs_f64() * 1000.0
     );
-    assert!(!filled.read(count - 1));
+    assert!(!filled.read(count - 1, &mut answer));
     print_sweep(&filled, count, "after the invalidation");
     // And everything that is left expires at one moment.
     filled.clock.advance(IDLE + Duration::from_secs(1));
-    print_sweep(&filled, count, "");
+    print_sweep(&filled, count, "of what is over");
+    println!("{count} MiB left: {}", resident_bytes() >> 20);
 }
 
-/// Sweeps until nothing is left. A pause is what one poll takes: it holds a thread, and for a part of it a lock.
+/// How long something took.
+#[derive(Clone, Copy, Default)]
+struct Took {
+    wall: Duration,
+    /// What the thread computed meanwhile, the kernel's work for it included. The rest is others' time: the
+    /// machine's, and whoever had the processor.
+    cpu: Duration,
+    /// How often the thread met memory that the kernel had yet to give it.
+    faults: u64,
+}
+
+impl Took {
+    fn of<T>(work: impl FnOnce() -> T) -> (T, Took) {
+        let faults = page_faults();
+        let (began, began_cpu) = (Instant::now(), thread_cpu());
+        let done = work();
+        let (cpu, wall) = (thread_cpu().saturating_sub(began_cpu), began.elapsed());
+        let faults = page_faults() - faults;
+        (done, Took { wall, cpu, faults })
+    }
+}
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = |time: Duration| time.as_secs_f64() * 1000.0;
+        let (wall, cpu) = (millis(self.wall), millis(self.cpu));
+        write!(
+            f,
+            "{wall:.3} ms, of CPU {cpu:.3} ms, {} page faults",
+            self.faults
+        )
+    }
+}
+
+/// Sweeps until nothing is left. A pause is what one poll takes: it holds a thread, and for most of it a lock.
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 fn print_sweep(filled: &Filled, count: u64, when: &str) {
-    let mut longest = Duration::ZERO;
-    let mut ended = 0;
+    let (mut longest, mut busiest) = (Took::default(), Took::default());
+    let (mut polls, mut ended) = (0, 0);
     let started = Instant::now();
     loop {
         let mut sweep = pin!(filled.store.sweep(SWEEP_BUDGET));
         let waker = futures::task::noop_waker();
         let mut cx = std::task::Context::from_waker(&waker);
         let swept = loop {
-            let began = Instant::now();
-            let polled = sweep.as_mut().poll(&mut cx);
-            longest = longest.max(began.elapsed());
+            let (polled, took) = Took::of(|| sweep.as_mut().poll(&mut cx));
+            polls += 1;
+            longest = if took.wall > longest.wall {
+                took
+            } else {
+                longest
+            };
+            busiest = if took.cpu > busiest.cpu {
+                took
+            } else {
+                busiest
+            };
             if let std::task::Poll::Ready(swept) = polled {
                 break swept.expect("a sweep");
             }
@@ -202,19 +255,32 @@ fn print_sweep(filled: &Filled, count: u64, when: &str) {
             break;
         }
     }
-    let when = if when.is_empty() {
-        String::new()
-    } else {
-        format!(" {when}")
-    };
-    println!(
-        "{count} sweep{when}, longest pause ms: {:.3}",
-        longest.as_secs_f64() * 1000.0
-    );
-    println!(
-        "{count} sweep{when}: {ended} ended in {:.0} ms",
-        started.elapsed().as_secs_f64() * 1000.0
-    );
+    let millis = started.elapsed().as_millis();
+    println!("{count} sweep {when}, longest pause: {longest}");
+    println!("{count} sweep {when}, most CPU in a pause: {busiest}");
+    println!("{count} sweep {when}: {ended} ended in {millis} ms, {polls} pauses");
+}
+
+#[cfg(target_os = "linux")]
+fn thread_cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn thread_cpu() -> Duration {
+    Duration::ZERO
+}
+
+/// Linux tells it; elsewhere it is nothing.
+fn page_faults() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    // The tenth field; the second one is a name in brackets.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let faults = fields.split_ascii_whitespace().nth(7);
+    faults
+        .and_then(|count| count.parse().ok())
+        .unwrap_or_default()
 }
 
 /// Linux tells it; elsewhere it is nothing.
