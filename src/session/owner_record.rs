@@ -138,7 +138,9 @@ impl OwnerRecord {
 
     /// Whether nothing is left that anybody could ask for.
     pub fn is_empty(&self) -> bool {
-        self.live.is_empty() && self.rest.as_ref().is_none_or(|rest| rest.is_empty())
+        self.live.is_empty()
+            && self.live.ended().is_none()
+            && self.rest.as_ref().is_none_or(|rest| rest.is_empty())
     }
 
     /// The sessions that are alive.
@@ -179,7 +181,10 @@ impl OwnerRecord {
     }
 
     fn tombstone(&self, id: &SessionId) -> Option<&Tombstone> {
-        self.rest.as_ref()?.ended.get(id)
+        match self.live.ended() {
+            Some((ended, tombstone)) if ended == id => Some(tombstone),
+            _ => self.rest.as_ref()?.ended.get(id),
+        }
     }
 
     fn rest_mut(&mut self) -> &mut Rest {
@@ -272,6 +277,9 @@ impl OwnerRecord {
                 self.bytes += conversation_bytes(conversation);
             }
         }
+        if let Some((ended, tombstone)) = self.live.unbury() {
+            self.rest_mut().ended.insert(ended, tombstone);
+        }
         self.live.insert(id, record);
     }
 
@@ -316,13 +324,20 @@ impl OwnerRecord {
             record_id: kept.record_id,
             life: kept.life(),
         };
-        self.rest_mut().ended.insert(id, tombstone);
+        if let Some((id, tombstone)) = self.live.bury(id, tombstone) {
+            self.rest_mut().ended.insert(id, tombstone);
+        }
     }
 
     fn unbury(&mut self, id: &SessionId) {
-        if let Some(rest) = &mut self.rest
-            && rest.ended.remove(id).is_some()
-        {
+        let lies_in_place = self.live.ended().is_some_and(|(ended, _)| ended == id);
+        let known = if lies_in_place {
+            self.live.unbury().is_some()
+        } else {
+            let rest = self.rest.as_mut();
+            rest.is_some_and(|rest| rest.ended.remove(id).is_some())
+        };
+        if known {
             self.bytes -= tombstone_bytes(id);
         }
     }

@@ -1,20 +1,28 @@
-//! What a call costs that can be counted: allocations, over the whole way from the socket to the store and back.
+//! What a call costs that can be counted: allocations, over the whole way from the socket to the store and back; and
+//! what a sweep gives back.
 //!
 //! A test program of its own, because its allocator counts. Client and service share a thread pool of one process;
 //! the client is the bare HTTP/2 layer, whose own allocations are always the same.
 
 use std::alloc::System;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use h2::client::SendRequest;
 use http::Request;
 use prost::Message as _;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tenure::config::{Config, File, Sources};
-use tenure::store::Clock;
-use tenure::store::memory::MemoryStore;
+use tenure::session::limits::Limits;
+use tenure::session::marks::Subject;
+use tenure::session::names::{CallerTag, NamespaceName, Owner, RecordId, SessionId};
+use tenure::session::owner_record::{Create, OnExisting};
+use tenure::session::refusal::InvalidationReason;
+use tenure::session::state::State;
+use tenure::store::memory::{Bounds, MemoryStore};
+use tenure::store::{Clock, Namespace, Place, Revocation, Selector, Store as _};
 use tenure_client::proto::v1;
 use tokio::net::TcpStream;
 
@@ -28,6 +36,9 @@ const MOST_PER_GET: usize = 48;
 const MOST_BYTES_PER_GET: usize = 14 * 1024;
 
 const CALLS: usize = 500;
+
+/// What the allocator counts is everybody's: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// As production has it: callers with keys, a policy, a log filter.
 fn config(hash: &str) -> Config {
@@ -117,6 +128,7 @@ fn owner() -> v1::Owner {
 
 #[test]
 fn a_get_allocates_as_little_as_when_it_was_last_looked_at() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -181,4 +193,77 @@ fn a_get_allocates_as_little_as_when_it_was_last_looked_at() {
             .await
             .expect("it ends");
     });
+}
+
+#[test]
+fn a_sweep_that_ends_sessions_gives_their_states_back_and_keeps_nothing_for_it() {
+    const SESSIONS: u128 = 2000;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let bounds = Bounds {
+        max_sessions: usize::MAX,
+        max_bytes: usize::MAX,
+        event_log_length: 1,
+    };
+    let store = MemoryStore::new(bounds, Clock::system());
+    let namespace = Arc::new(Namespace {
+        name: NamespaceName::new("crm").expect("a name"),
+        limits: Limits::default(),
+    });
+    let state = framed(&state());
+    for number in 0..SESSIONS {
+        let place = Place {
+            namespace: Arc::clone(&namespace),
+            owner: Owner::new("acme", &format!("user-{number}"), "").expect("a name"),
+            by: CallerTag::NOBODY,
+        };
+        let create = Create {
+            id: SessionId::from(uuid::Uuid::from_u128(number)),
+            record_id: RecordId(number),
+            conversation: None,
+            state: State::from_plain_wire(&state[5..]),
+            mcp: None,
+            labels: None,
+            credentials: Vec::new(),
+            idle_ttl: Duration::from_mins(15),
+            max_lifetime: Duration::from_hours(12),
+            authenticated_at: None,
+            provider_session_id: None,
+            on_existing: OnExisting::Fail,
+            request: None,
+        };
+        let created = store.create(&place, create).now_or_never();
+        created.expect("no waiting").expect("room");
+    }
+    let everybody = Revocation {
+        selector: Selector::Wide(Subject::Tenant("acme".into())),
+        authenticated_until: None,
+        except: None,
+        reason: InvalidationReason::Admin,
+        dry_run: false,
+        by: CallerTag::NOBODY,
+    };
+    let revoked = store.revoke(&namespace, everybody).now_or_never();
+    revoked.expect("no waiting").expect("in force");
+
+    let region = Region::new(ALLOCATOR);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let ended = runtime.expect("a runtime").block_on(async {
+        let mut ended = 0;
+        loop {
+            let swept = store.sweep(256).await.expect("a sweep");
+            ended += swept.ended;
+            if !swept.more {
+                return ended;
+            }
+        }
+    });
+    let spent = region.change();
+    assert_eq!(ended as u128, SESSIONS);
+    let given = spent
+        .bytes_deallocated
+        .saturating_sub(spent.bytes_allocated)
+        / ended;
+    // The queue grows by an entry for each: when its tombstone is over.
+    let least = state.len() - 64;
+    assert!(given >= least, "{given} of {least} bytes per session");
 }

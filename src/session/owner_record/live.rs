@@ -1,9 +1,9 @@
-//! The sessions of one owner that have not been ended.
+//! The sessions of one owner that have not been ended, and what is left of an only one that has.
 
 use std::{mem, slice};
 
 use crate::session::names::SessionId;
-use crate::session::record::Record;
+use crate::session::record::{Record, Tombstone};
 
 /// Sessions by their ids. Most owners have one: it lies in here, without a detour. Several are a sorted
 /// list, which takes a fraction of a hash map.
@@ -17,6 +17,9 @@ pub(super) enum Live {
         reason = "an insertion moves the others, and they are large"
     )]
     Several(Vec<Box<Entry>>),
+    /// None, but the tombstone of an only one lies where it was. So a sweep that ends a million of them gives
+    /// memory back, and takes none.
+    Ended(SessionId, Tombstone),
 }
 
 #[derive(Clone, Debug)]
@@ -28,7 +31,7 @@ pub(super) struct Entry {
 impl Live {
     pub(super) fn len(&self) -> usize {
         match self {
-            Live::None => 0,
+            Live::None | Live::Ended(..) => 0,
             Live::One(_) => 1,
             Live::Several(entries) => entries.len(),
         }
@@ -38,9 +41,41 @@ impl Live {
         self.len() == 0
     }
 
+    /// What is left of an only session.
+    pub(super) fn ended(&self) -> Option<(&SessionId, &Tombstone)> {
+        match self {
+            Live::Ended(id, tombstone) => Some((id, tombstone)),
+            _ => None,
+        }
+    }
+
+    /// Leaves a tombstone where an only session was. Gives it back where there is no room for it.
+    pub(super) fn bury(
+        &mut self,
+        id: SessionId,
+        tombstone: Tombstone,
+    ) -> Option<(SessionId, Tombstone)> {
+        if !matches!(self, Live::None) {
+            return Some((id, tombstone));
+        }
+        *self = Live::Ended(id, tombstone);
+        None
+    }
+
+    /// Takes what is left of an only session out.
+    pub(super) fn unbury(&mut self) -> Option<(SessionId, Tombstone)> {
+        match mem::take(self) {
+            Live::Ended(id, tombstone) => Some((id, tombstone)),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
     pub(super) fn get(&self, id: &SessionId) -> Option<&Record> {
         let entry = match self {
-            Live::None => return None,
+            Live::None | Live::Ended(..) => return None,
             Live::One(entry) => entry,
             Live::Several(entries) => &*entries[place(entries, id).ok()?],
         };
@@ -49,7 +84,7 @@ impl Live {
 
     pub(super) fn get_mut(&mut self, id: &SessionId) -> Option<&mut Record> {
         let entry = match self {
-            Live::None => return None,
+            Live::None | Live::Ended(..) => return None,
             Live::One(entry) => entry,
             Live::Several(entries) => {
                 let place = place(entries, id).ok()?;
@@ -59,10 +94,11 @@ impl Live {
         (entry.id == *id).then_some(&mut entry.record)
     }
 
+    /// Adds a session. A tombstone in its place has to be taken out before.
     pub(super) fn insert(&mut self, id: SessionId, record: Record) {
         let entry = Entry { id, record };
         *self = match mem::take(self) {
-            Live::None => Live::One(entry),
+            Live::None | Live::Ended(..) => Live::One(entry),
             Live::One(known) if known.id == entry.id => Live::One(entry),
             Live::One(known) => {
                 let mut entries = vec![Box::new(known), Box::new(entry)];
@@ -100,7 +136,7 @@ impl Live {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&SessionId, &Record)> {
         let (one, several) = match self {
-            Live::None => (None, [].as_slice()),
+            Live::None | Live::Ended(..) => (None, [].as_slice()),
             Live::One(entry) => (Some(entry), [].as_slice()),
             Live::Several(entries) => (None, entries.as_slice()),
         };

@@ -3,6 +3,7 @@
 use super::{Moment, OwnerRecord, tombstone_bytes};
 use crate::session::event::Event;
 use crate::session::names::SessionId;
+use crate::session::record::Tombstone;
 use crate::session::time::Time;
 
 impl OwnerRecord {
@@ -49,19 +50,20 @@ impl OwnerRecord {
     /// whoever invalidates the old id ends the session.
     fn drop_old_tombstones(&mut self, moment: &Moment<'_>) -> Vec<SessionId> {
         let unended = self.unended_records();
-        let Some(rest) = &mut self.rest else {
-            return Vec::new();
-        };
-        let over = rest.ended.extract_if(|_, tombstone| {
+        let is_over = |tombstone: &Tombstone| {
             moment.now >= tombstone.end.at.after(moment.limits.tombstone_ttl)
                 && !unended.contains(&tombstone.record_id)
-        });
-        let bytes = &mut self.bytes;
-        over.map(|(id, _)| {
-            *bytes -= tombstone_bytes(&id);
-            id
-        })
-        .collect()
+        };
+        let mut forgotten = Vec::new();
+        if self.live.ended().is_some_and(|(_, only)| is_over(only)) {
+            forgotten.extend(self.live.unbury().map(|(id, _)| id));
+        }
+        if let Some(rest) = &mut self.rest {
+            let over = rest.ended.extract_if(|_, tombstone| is_over(tombstone));
+            forgotten.extend(over.map(|(id, _)| id));
+        }
+        self.bytes -= forgotten.iter().map(tombstone_bytes).sum::<usize>();
+        forgotten
     }
 
     /// When there is something to settle next, if nothing is used in between.
@@ -71,6 +73,9 @@ impl OwnerRecord {
             .live
             .iter()
             .map(|(_, record)| record.kept.idle_expires_at());
+        let only = self.live.ended();
+        let deadlines =
+            deadlines.chain(only.map(|(_, only)| only.end.at.after(limits.tombstone_ttl)));
         let Some(rest) = &self.rest else {
             return deadlines.min();
         };

@@ -60,11 +60,11 @@ impl MemoryStore {
         for turn in 0..self.shards.len() {
             let shard = (start + turn) % self.shards.len();
             while left > 0 && self.settle_slice(shard, &mut left, &mut swept) {
-                tokio::task::yield_now().await;
+                let_others_run().await;
             }
         }
         while left > 0 && self.search_slice(&mut left, &mut swept) {
-            tokio::task::yield_now().await;
+            let_others_run().await;
         }
         let now = self.clock.now();
         for fleet in self.fleets.load().values() {
@@ -171,4 +171,12 @@ impl MemoryStore {
         shard.forget(&self.hashes, &self.totals, number, &forgotten);
         ended
     }
+}
+
+/// After each slice: the other tasks of this thread have their turn, and so have the other threads where there are
+/// more of them than processors. A sweep that has much to do would otherwise keep a processor until the kernel takes
+/// it away, milliseconds later, and calls wait for that.
+async fn let_others_run() {
+    std::thread::yield_now();
+    tokio::task::yield_now().await;
 }
