@@ -131,6 +131,11 @@ impl OwnerRecord {
         self.bytes
     }
 
+    /// Asks memory for what most operations on it will look at, in one go.
+    pub fn fetch(&self) {
+        self.live.fetch();
+    }
+
     /// How many sessions have not been ended yet, dead or alive.
     pub fn unended(&self) -> usize {
         self.live.len()

@@ -64,6 +64,15 @@ impl State {
         &self.0
     }
 
+    /// Asks memory for its beginning, in one go: whoever copies or parses it would wait for one piece after the
+    /// other. What follows the processor fetches by itself.
+    pub fn fetch(&self) {
+        const LINE: usize = 64;
+        const MOST: usize = 32 * LINE;
+        let lines = self.0.iter().take(MOST).step_by(LINE);
+        std::hint::black_box(lines.fold(0, |sum: u8, byte| sum ^ byte));
+    }
+
     /// The wire form, shared.
     pub fn to_shared_wire(&self) -> Arc<[u8]> {
         Arc::clone(&self.0)

@@ -41,6 +41,13 @@ impl Live {
         self.len() == 0
     }
 
+    /// Asks memory for an only session's state.
+    pub(super) fn fetch(&self) {
+        if let Live::One(entry) = self {
+            entry.record.state.fetch();
+        }
+    }
+
     /// What is left of an only session.
     pub(super) fn ended(&self) -> Option<(&SessionId, &Tombstone)> {
         match self {

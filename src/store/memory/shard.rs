@@ -159,6 +159,15 @@ impl Shard {
         self.slots.get_mut(number)
     }
 
+    /// Asks memory for what lies behind a record. To be called before the clock is read: a processor fetches many
+    /// things at once, but at a clock it waits for all of them. Among a million sessions that is a quarter of
+    /// what a read costs (`cargo bench --bench memory`).
+    pub(super) fn fetch(&self, number: u32) {
+        if let Some(slot) = self.slots.get(number) {
+            slot.record.fetch();
+        }
+    }
+
     /// Numbers beyond this one are not in use.
     pub(super) fn end(&self) -> u32 {
         self.slots.end()

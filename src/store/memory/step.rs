@@ -42,6 +42,7 @@ impl MemoryStore {
         let Some(number) = shard.find(&fleet, &place.owner, address) else {
             return Err(Refusal::NotFound);
         };
+        shard.fetch(number);
         let marks = fleet.marks.concerning(&place.owner);
         let moment = moment(&place.namespace, self.clock.now(), place.by, &marks);
         let slot = shard.slot_mut(number).ok_or(Refusal::NotFound)?;
@@ -62,6 +63,9 @@ impl MemoryStore {
         };
         let mut shard = self.shard(address);
         let found = shard.find(&fleet, &place.owner, address);
+        if let Some(number) = found {
+            shard.fetch(number);
+        }
         let marks = fleet.marks.concerning(&place.owner);
         let mut moment = moment(&place.namespace, self.clock.now(), place.by, &marks);
         let mut events = Vec::new();
