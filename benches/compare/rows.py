@@ -218,6 +218,7 @@ def update(box: Machine, effort: Effort) -> list[Figure]:
 def features(box: Machine, effort: Effort) -> list[Figure]:
     """What can be switched off, and what it costs or spares a Get from the memory store."""
     whole = load.get(box.tenure(), "all on")
+    audit = ("audit.sink=file", f"audit.directory={box.folder / 'audit'}")
     targets = [
         whole,
         load.get(box.tenure(without=("keys",)), "without callers' keys and policy"),
@@ -226,6 +227,7 @@ def features(box: Machine, effort: Effort) -> list[Figure]:
         load.get(box.tenure(without=("keys", "log", "traces")), "without all three"),
         load.get(box.tenure(more=("grpc.coalesce_writes=false",)), "without coalesced writes"),
         load.get(box.tenure(threads=2), "with two threads"),
+        load.get(box.tenure(more=audit), "with an audit, a line for each call"),
     ]
     shots = in_turns(box, targets, effort)
     base = cpu(shots[whole.name])
