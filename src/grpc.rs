@@ -25,7 +25,7 @@ mod session;
 mod status;
 mod watch;
 
-/// The generated messages and services: their modules lie as their packages do, so that one finds the other.
+/// The generated messages: their modules lie as their packages do, so that one finds the other.
 #[expect(clippy::pedantic, reason = "generated; the protos carry the comments")]
 mod tenure {
     /// `tenure.v1`

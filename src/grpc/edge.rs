@@ -95,13 +95,6 @@ struct Asked<B> {
 }
 
 impl Edge {
-    /// Answers a call that is not for any of the services.
-    pub fn answer_unknown(&self, headers: &HeaderMap) -> Answer {
-        let correlation = CorrelationId::of(headers);
-        let taking = Taking::begin(&self.0.metrics, None, correlation);
-        departure::attend(Err(status::method_unknown()), Box::new(taking))
-    }
-
     /// Answers a call.
     pub fn answer<B>(
         &self,
@@ -211,6 +204,9 @@ impl<B> Service<Request<B>> for Edge {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ready(Ok(self.answer_unknown(request.headers())))
+        let correlation = CorrelationId::of(request.headers());
+        let taking = Taking::begin(&self.0.metrics, None, correlation);
+        let told = Err(status::method_unknown());
+        ready(Ok(departure::attend(told, Box::new(taking))))
     }
 }

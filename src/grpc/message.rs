@@ -83,27 +83,22 @@ impl Coming {
             }
             self.joined.put(data);
         }
-        let compressed = self.so_far().first().is_some_and(|flag| *flag != 0);
+        if self.so_far().first() != Some(&0) {
+            return Err(status::malformed());
+        }
         let Some(announced) = self.announced() else {
-            return if compressed {
-                Err(status::malformed())
-            } else {
-                Ok(())
-            };
+            return Ok(());
         };
         if announced - HEAD_BYTES > max_message_bytes {
             return Err(status::too_large(max_message_bytes));
         }
-        let missing = announced.checked_sub(self.so_far().len());
-        match missing {
-            Some(missing) if !compressed => {
-                if !self.joined.is_empty() {
-                    self.joined.reserve(missing);
-                }
-                Ok(())
-            }
-            _ => Err(status::malformed()),
+        let Some(missing) = announced.checked_sub(self.so_far().len()) else {
+            return Err(status::malformed());
+        };
+        if !self.joined.is_empty() {
+            self.joined.reserve(missing);
         }
+        Ok(())
     }
 
     /// The message without what comes before it.

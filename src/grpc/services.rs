@@ -11,7 +11,6 @@ use super::session::Service;
 use crate::call::{Call, Operation};
 
 /// The services of this crate.
-#[derive(Clone)]
 pub(super) struct Services {
     pub(super) service: Service,
     pub(super) max_message_bytes: usize,
@@ -20,8 +19,8 @@ pub(super) struct Services {
 impl Services {
     /// Takes the call's message off its body, and answers it.
     ///
-    /// Each kind of call is boxed, so that all of them take the room of the smallest: without, a Get would carry the
-    /// room that the largest one needs through every layer.
+    /// Each kind of call is boxed, and takes only its own room: otherwise a Get would carry the room that the largest
+    /// one needs through every layer.
     pub(super) async fn answer<B>(&self, call: &Call, body: &mut B) -> Result<Reply, Status>
     where
         B: HttpBody<Data = Bytes> + Send + Unpin,

@@ -23,7 +23,6 @@ use crate::telemetry::Metrics;
 pub(super) type Messages<T> = BoxStream<'static, Result<T, Error>>;
 
 /// The services over the use cases: this one, and those of credentials and of the admin.
-#[derive(Clone)]
 pub(super) struct Service {
     pub(super) sessions: Arc<Sessions>,
     heartbeat: Duration,

@@ -80,6 +80,11 @@ fn what_is_no_message_or_more_than_one_is_refused() {
             "{flag}"
         );
     }
+    // What it is comes before how long it would be.
+    assert_eq!(
+        read([&[1, 255, 255, 255, 255][..]]),
+        Err(Code::InvalidArgument)
+    );
     let mut nonsense = bytes.clone();
     nonsense[HEAD_BYTES] = 7;
     assert_eq!(read([&*nonsense]), Err(Code::InvalidArgument));
